@@ -1,0 +1,72 @@
+"""Applies a style to pictures."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from faststyle.batch import plan, stylize_file, stylize_files
+from faststyle.cli import log_to_terminal, one_line_errors
+from faststyle.errors import CheckpointError, ConfigError, ImageError
+from faststyle.images import MAX_MEGAPIXELS
+from faststyle.inference import DEVICES, Stylizer
+from faststyle.samples import SAMPLES, sample_photograph
+
+SHIPPED = Path(__file__).resolve().parent.parent / "checkpoints"
+
+
+def parse(argv: list[str] | None = None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        description="Apply a style to pictures: one file to a file, several files or folders into a folder.",
+        epilog="Exit codes: 0 all done, 1 some pictures failed (listed at the end), 2 nothing done, with the reason.",
+    )
+    add = parser.add_argument
+    add("inputs", nargs="*", type=Path, metavar="INPUT", help="picture files or folders (searched recursively)")
+    add("--sample", choices=SAMPLES, help="a sample photograph in place of INPUT")
+    add("--checkpoint", required=True, help="weights (.safetensors or .ckpt), or the name of a shipped style")
+    add("--output", required=True, type=Path, help="a file (.jpg .png .webp .tif .bmp), or a folder for several inputs")
+    add("--size", type=int, help="resize the shorter side to this many pixels first; default: as it is")
+    add("--device", choices=DEVICES, default="auto", help="default: a GPU if there is one")
+    add("--overwrite", action="store_true", help="replace existing outputs")
+    add("--max-megapixels", type=float, default=MAX_MEGAPIXELS, help="refuse larger inputs; default: %(default)g")
+    add("--debug", action="store_true", help="tracebacks in place of one-line errors")
+    return parser.parse_args(argv)
+
+
+def find_weights(name: str) -> Path:
+    """A file, or the shipped style of that name."""
+    shipped = SHIPPED / f"{name}.safetensors"
+    if Path(name).exists() or not shipped.exists():
+        if not Path(name).exists() and not Path(name).suffix:
+            known = ", ".join(sorted(path.stem for path in SHIPPED.glob("*.safetensors")))
+            raise CheckpointError(f"no checkpoint {name}; shipped styles: {known}")
+        return Path(name)
+    return shipped
+
+
+def main(args: argparse.Namespace) -> int:
+    """Returns the exit code."""
+    inputs = [*args.inputs, *([sample_photograph(args.sample)] if args.sample else [])]
+    if not inputs:
+        raise ImageError("nothing to do: give picture files or folders, or --sample astronaut")
+    if args.size is not None and args.size < 1:
+        raise ConfigError(f"--size must be at least 1 pixel, found {args.size}")
+    jobs = plan(inputs, args.output, overwrite=args.overwrite)
+    stylizer = Stylizer.load(find_weights(args.checkpoint), device=args.device)
+    options = {"size": args.size, "max_megapixels": args.max_megapixels}
+    if len(jobs) == 1:
+        height, width = stylize_file(stylizer, jobs[0], **options).size
+        print(f"{jobs[0].target}: {width}x{height} pixels, forward pass {stylizer.forward_ms:.0f} ms")
+        return 0
+    errors = stylize_files(stylizer, jobs, **options)
+    print(f"{len(jobs) - len(errors)} of {len(jobs)} pictures stylised into {args.output}")
+    for error in errors.values():
+        print(f"failed: {error}", file=sys.stderr)
+    return 1 if errors else 0
+
+
+if __name__ == "__main__":
+    arguments = parse()
+    log_to_terminal()
+    with one_line_errors(debug=arguments.debug):
+        sys.exit(main(arguments))

@@ -1,0 +1,20 @@
+"""Trains a style. Every setting stands in conf/train.yaml; --help lists the groups."""
+
+import hydra
+from omegaconf import DictConfig
+
+from faststyle.cli import one_line_errors
+from faststyle.training.run import train
+
+
+@hydra.main(version_base="1.3", config_path="../conf", config_name="train")
+def main(cfg: DictConfig) -> None:
+    with one_line_errors(debug=bool(cfg.debug)):
+        train(cfg)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except SystemExit as stop:  # Hydra ends with 1 after its own message on a wrong key or value
+        raise SystemExit(2 if stop.code == 1 else stop.code) from None

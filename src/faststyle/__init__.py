@@ -1,0 +1,9 @@
+"""Feed-forward fast style transfer: train a network for one painting, apply it to any picture.
+
+The package root imports nothing, so that applying a style never pays for training:
+
+- ``faststyle.inference.Stylizer`` applies saved weights,
+- ``faststyle.training.run.train`` trains them.
+"""
+
+__version__ = "0.1.0"

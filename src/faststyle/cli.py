@@ -1,0 +1,25 @@
+"""What the command lines share: errors as one line, logging to the terminal."""
+
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from faststyle.errors import FaststyleError
+
+
+@contextmanager
+def one_line_errors(*, debug: bool = False) -> Iterator[None]:
+    """A ``FaststyleError`` inside the block ends the process: its text on stderr, exit code 2 (``debug``: traceback)."""
+    try:
+        yield
+    except FaststyleError as error:
+        if debug:
+            raise
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+
+
+def log_to_terminal() -> None:
+    """The package's log lines, bare, on stderr."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s")

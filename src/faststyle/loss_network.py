@@ -1,0 +1,222 @@
+"""Frozen loss networks that return named layers: VGG-16 and VGG-19 (Simonyan & Zisserman 2014), ResNet-50."""
+
+from collections.abc import Collection, Iterable, Iterator
+from pathlib import Path
+
+import safetensors
+import safetensors.torch
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from faststyle.errors import LossNetworkError
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+DOWNLOAD = "download"
+
+VGG_BLOCKS = {"vgg16": (2, 2, 3, 3, 3), "vgg19": (2, 2, 4, 4, 4)}  # convolutions in each block
+VGG_WIDTHS = (64, 128, 256, 512, 512)
+RESNET_LAYERS = ("conv1", "relu1", "layer1", "layer2", "layer3", "layer4")
+POOLINGS = {"max": F.max_pool2d, "average": F.avg_pool2d}
+ARCHITECTURES = (*VGG_BLOCKS, "resnet50")
+
+
+class LossNetwork(nn.Module):
+    """The loss network phi: an image classification network without its classifier, frozen.
+
+    Built up to the deepest of ``layers``, with random weights; ``load_loss_network`` gives trained ones.
+    Raises ``LossNetworkError`` on an unknown layer.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, known_layers: Collection[str], layers: Iterable[str]) -> None:
+        super().__init__()
+        self.layers = tuple(dict.fromkeys(layers))
+        unknown = [name for name in self.layers if name not in known_layers]
+        if unknown or not self.layers:
+            raise LossNetworkError(f"unknown layer {', '.join(unknown) or '(none)'}; known: {', '.join(known_layers)}")
+        self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(IMAGENET_STD).view(3, 1, 1), persistent=False)
+
+    def stages(self) -> Iterator[tuple[str, nn.Module]]:
+        """The layers in order, each with what computes it from the one before."""
+        raise NotImplementedError
+
+    def forward(self, images: Tensor, layers: Collection[str] | None = None) -> dict[str, Tensor]:
+        """(B, 3, H, W) in [0, 1] to features (B, C, h, w) by layer name; only ``layers``, where given, are computed."""
+        wanted = set(self.layers if layers is None else layers)
+        features: dict[str, Tensor] = {}
+        x = (images - self.mean) / self.std
+        for name, stage in self.stages():
+            x = stage(x)
+            if name in wanted:
+                features[name] = x
+            if len(features) == len(wanted):
+                break
+        return features
+
+    def train(self, mode: bool = True) -> "LossNetwork":
+        """Stays in evaluation mode: it is frozen."""
+        return super().train(False)
+
+
+class VGG(LossNetwork):
+    """VGG-16 or VGG-19: ``conv3_3`` is before its ReLU, ``relu3_3`` after, ``pool3`` after the block.
+
+    Pooling is ``max``, or ``average`` as Gatys et al. (2015) prefer. Tensor names are torchvision's.
+    """
+
+    def __init__(self, architecture: str, layers: Iterable[str], pooling: str) -> None:
+        names = list(vgg_layers(architecture))
+        super().__init__(names, layers)
+        if pooling not in POOLINGS:
+            raise LossNetworkError(f"loss_network.pooling must be one of {', '.join(POOLINGS)}, found {pooling!r}")
+        self.names = names[: 1 + max(names.index(name) for name in self.layers)]
+        self.features = nn.Sequential()
+        channels = 3
+        for name in self.names:
+            if name.startswith("conv"):
+                width = VGG_WIDTHS[int(name[4]) - 1]
+                self.features.append(nn.Conv2d(channels, width, 3, padding=1))
+                channels = width
+            elif name.startswith("relu"):
+                # in place unless the layer before is wanted, too: less memory, the same values
+                self.features.append(nn.ReLU(inplace=name.replace("relu", "conv") not in self.layers))
+            else:
+                self.features.append(nn.MaxPool2d(2) if pooling == "max" else nn.AvgPool2d(2))
+
+    def stages(self) -> Iterator[tuple[str, nn.Module]]:
+        return zip(self.names, self.features, strict=True)
+
+    @torch.no_grad()
+    def normalize_activations(self, images: Tensor) -> None:
+        """Rescales each filter to a mean activation of 1 over ``images`` and positions (Gatys et al. 2015, section 2).
+
+        The next convolution is rescaled the other way, so that every layer keeps its values up to one factor
+        per channel. images: (B, 3, H, W) in [0, 1].
+        """
+        x = (images - self.mean) / self.std
+        previous: Tensor | None = None  # what the channels of x have been divided by
+        for name, stage in self.stages():
+            if isinstance(stage, nn.Conv2d):
+                if previous is not None:
+                    stage.weight.mul_(previous[:, None, None])
+                response = F.relu(stage(x)).mean(dim=(0, 2, 3))
+                previous = torch.where(response > 0, response, 1.0)
+                stage.weight.div_(previous[:, None, None, None])
+                assert stage.bias is not None
+                stage.bias.div_(previous)
+            x = stage(x)
+
+
+def vgg_layers(architecture: str) -> Iterator[str]:
+    """Names of all layers, in order."""
+    for block, convolutions in enumerate(VGG_BLOCKS[architecture], start=1):
+        for i in range(1, convolutions + 1):
+            yield from (f"conv{block}_{i}", f"relu{block}_{i}")
+        yield f"pool{block}"
+
+
+class ResNet50(LossNetwork):
+    """ResNet-50 (He et al. 2015): ``conv1``, ``relu1`` and the four stages ``layer1`` ... ``layer4``."""
+
+    def __init__(self, layers: Iterable[str]) -> None:
+        super().__init__(RESNET_LAYERS, layers)
+        from torchvision.models import resnet50  # heavy, and only this class needs it
+
+        resnet = resnet50(weights=None)
+        self.conv1, self.bn1, self.maxpool = resnet.conv1, resnet.bn1, resnet.maxpool
+        self.names = RESNET_LAYERS[: 1 + max(RESNET_LAYERS.index(name) for name in self.layers)]
+        for name in self.names[2:]:
+            setattr(self, name, getattr(resnet, name))
+
+    def stages(self) -> Iterator[tuple[str, nn.Module]]:
+        parts: dict[str, nn.Module] = {"conv1": self.conv1, "relu1": nn.Sequential(self.bn1, nn.ReLU())}
+        for name in self.names:
+            stage = parts[name] if name in parts else getattr(self, name)
+            yield name, nn.Sequential(self.maxpool, stage) if name == "layer1" else stage
+
+
+def build_loss_network(architecture: str, layers: Iterable[str], *, pooling: str = "max") -> LossNetwork:
+    """The architecture with random weights, frozen.
+
+    Raises ``LossNetworkError`` on an unknown architecture, layer or pooling, or pooling that the network lacks.
+    """
+    if architecture in VGG_BLOCKS:
+        network: LossNetwork = VGG(architecture, layers, pooling)
+    elif architecture == "resnet50":
+        if pooling != "max":
+            raise LossNetworkError(f"resnet50 has only max pooling, found loss_network.pooling={pooling}")
+        network = ResNet50(layers)
+    else:
+        raise LossNetworkError(f"unknown loss network {architecture!r}; known: {', '.join(ARCHITECTURES)}")
+    return network.eval().requires_grad_(False)
+
+
+def load_loss_network(
+    architecture: str, layers: Iterable[str], *, weights: str | Path = DOWNLOAD, pooling: str = "max"
+) -> LossNetwork:
+    """A frozen loss network with trained weights, cut after the deepest of ``layers``.
+
+    weights: ``"download"`` (torchvision's ImageNet weights, hash-checked and cached) or a file: ``.safetensors``,
+    or ``.pth`` that loads without running code.
+    Raises ``LossNetworkError``, also where the file is truncated, or lacks tensors, or holds wrong shapes.
+    """
+    network = build_loss_network(architecture, layers, pooling=pooling)
+    source = str(weights)
+    tensors = _download(architecture) if source == DOWNLOAD else _read_tensors(Path(weights))
+    wanted = network.state_dict()
+    missing = [name for name in wanted if name not in tensors and not name.endswith("num_batches_tracked")]
+    if missing:
+        raise LossNetworkError(f"{source} is no {architecture}: it lacks {_first(missing)}")
+    wrong = [
+        f"{name} is {tuple(tensors[name].shape)}, expected {tuple(tensor.shape)}"
+        for name, tensor in wanted.items()
+        if name in tensors and tensors[name].shape != tensor.shape
+    ]
+    if wrong:
+        raise LossNetworkError(f"{source} does not fit {architecture}: {_first(wrong)}")
+    bad = [name for name in wanted if name in tensors and not tensors[name].isfinite().all()]
+    if bad:
+        raise LossNetworkError(f"{source} holds infinite or NaN values in {_first(bad)}")
+    network.load_state_dict({name: tensors.get(name, tensor) for name, tensor in wanted.items()})
+    return network
+
+
+def _first(items: list[str], count: int = 4) -> str:
+    more = f" and {len(items) - count} more" if len(items) > count else ""
+    return ", ".join(items[:count]) + more
+
+
+def _read_tensors(path: Path) -> dict[str, Tensor]:
+    if not path.is_file():
+        raise LossNetworkError(f"loss_network.weights: no file {path}")
+    try:
+        if path.suffix == ".safetensors":
+            return safetensors.torch.load_file(path)
+        loaded = torch.load(path, map_location="cpu", weights_only=True)
+    except safetensors.SafetensorError as error:
+        raise LossNetworkError(f"{path} is no whole safetensors file ({error})") from error
+    except Exception as error:  # torch.load raises a dozen kinds
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise LossNetworkError(f"{path} is no whole PyTorch weights file ({reason})") from error
+    if not (isinstance(loaded, dict) and all(isinstance(value, Tensor) for value in loaded.values())):
+        raise LossNetworkError(f"{path} holds no dictionary of tensors")
+    return loaded
+
+
+def _download(architecture: str) -> dict[str, Tensor]:
+    from torchvision.models import get_model_weights
+
+    weights = get_model_weights(architecture).IMAGENET1K_V1
+    try:
+        tensors: dict[str, Tensor] = weights.get_state_dict(progress=True, check_hash=True, weights_only=True)
+    except (OSError, RuntimeError) as error:  # no network; a download that fails its hash check
+        raise LossNetworkError(
+            f"cannot download the {architecture} weights ({error}); "
+            f"fetch {weights.url} and give it as loss_network.weights=FILE"
+        ) from error
+    return tensors

@@ -1,0 +1,176 @@
+"""The image transformation network of Johnson, Alahi & Fei-Fei (2016), arXiv:1603.08155."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from faststyle.errors import ConfigError
+
+STRIDE = 4  # two stride-2 convolutions
+MIN_SIDE = 16  # reflection needs more pixels than it pads, also at a quarter of the size
+
+PADDINGS = {"reflect": "reflect", "replicate": "replicate", "zero": "zeros"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkConfig:
+    """What is needed to build a ``TransformerNet`` again.
+
+    width: channels at full resolution, doubled at each halving (Johnson: 32).
+    residual_blocks: number of residual blocks at a quarter of the resolution (Johnson: 5).
+    upsample: ``nearest`` or ``bilinear`` (resize, then convolve: Odena et al. 2016), ``transposed`` or ``pixelshuffle``.
+    norm: ``instance`` (Ulyanov et al. 2016) or ``batch``.
+    padding: ``reflect``, ``replicate`` or ``zero``.
+
+    Raises ``ConfigError`` on any other value.
+    """
+
+    width: int
+    residual_blocks: int
+    upsample: str
+    norm: str
+    padding: str
+
+    def __post_init__(self) -> None:
+        if self.width < 1:
+            raise ConfigError(f"network.width must be at least 1, found {self.width}")
+        if self.residual_blocks < 0:
+            raise ConfigError(f"network.residual_blocks must be at least 0, found {self.residual_blocks}")
+        tables: dict[str, dict[str, object]] = {
+            "upsample": {**UPSAMPLERS},
+            "norm": {**NORMS},
+            "padding": {**PADDINGS},
+        }
+        for field, table in tables.items():
+            if getattr(self, field) not in table:
+                raise ConfigError(f"network.{field} must be one of {', '.join(table)}, found {getattr(self, field)!r}")
+
+
+class InstanceNorm(nn.Module):
+    """Instance normalisation with a learned scale and shift (Ulyanov et al. 2016, arXiv:1607.08022).
+
+    Statistics are float32 whatever the input's type. Written out, because ``nn.InstanceNorm2d`` copies
+    channels-last input to contiguous and back.
+    """
+
+    def __init__(self, channels: int, eps: float = 1e-5) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+        self.eps = eps
+
+    def forward(self, x: Tensor) -> Tensor:
+        var, mean = torch.var_mean(x.float(), dim=(2, 3), correction=0, keepdim=True)  # (B, C, 1, 1)
+        scale = self.weight[:, None, None] * torch.rsqrt(var + self.eps)
+        shift = self.bias[:, None, None] - mean * scale
+        return torch.addcmul(shift, x, scale).to(x.dtype)
+
+
+NORMS: dict[str, Callable[[int], nn.Module]] = {"instance": InstanceNorm, "batch": nn.BatchNorm2d}
+
+
+def conv(in_channels: int, out_channels: int, kernel: int, padding: str, stride: int = 1) -> nn.Conv2d:
+    """A convolution that keeps the size (up to its stride) by padding."""
+    mode = PADDINGS[padding]
+    return nn.Conv2d(in_channels, out_channels, kernel, stride, padding=kernel // 2, padding_mode=mode)
+
+
+class ConvBlock(nn.Sequential):
+    """Convolution, normalisation, ReLU."""
+
+    def __init__(self, in_channels: int, out_channels: int, kernel: int, config: NetworkConfig, stride: int = 1):
+        super().__init__(
+            conv(in_channels, out_channels, kernel, config.padding, stride),
+            NORMS[config.norm](out_channels),
+            nn.ReLU(inplace=True),
+        )
+
+
+class ResidualBlock(nn.Module):
+    """Two 3x3 convolutions around an identity, no ReLU after the sum (Gross & Wilber 2016, as in Johnson)."""
+
+    def __init__(self, channels: int, config: NetworkConfig) -> None:
+        super().__init__()
+        self.block = nn.Sequential(
+            ConvBlock(channels, channels, 3, config),
+            conv(channels, channels, 3, config.padding),
+            NORMS[config.norm](channels),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        residual: Tensor = self.block(x)
+        return x + residual
+
+
+def _resize(mode: str) -> Callable[[int, int, str], nn.Module]:
+    return lambda c_in, c_out, padding: nn.Sequential(
+        nn.Upsample(scale_factor=2, mode=mode), conv(c_in, c_out, 3, padding)
+    )
+
+
+def _transposed(c_in: int, c_out: int, padding: str) -> nn.Module:
+    return nn.ConvTranspose2d(c_in, c_out, 3, stride=2, padding=1, output_padding=1)
+
+
+def _pixelshuffle(c_in: int, c_out: int, padding: str) -> nn.Module:
+    return nn.Sequential(conv(c_in, 4 * c_out, 3, padding), nn.PixelShuffle(2))
+
+
+UPSAMPLERS: dict[str, Callable[[int, int, str], nn.Module]] = {
+    "nearest": _resize("nearest"),
+    "bilinear": _resize("bilinear"),
+    "transposed": _transposed,
+    "pixelshuffle": _pixelshuffle,
+}
+
+
+class UpsampleBlock(nn.Sequential):
+    """Twice the size, normalisation, ReLU."""
+
+    def __init__(self, in_channels: int, out_channels: int, config: NetworkConfig) -> None:
+        super().__init__(
+            UPSAMPLERS[config.upsample](in_channels, out_channels, config.padding),
+            NORMS[config.norm](out_channels),
+            nn.ReLU(inplace=True),
+        )
+
+
+class TransformerNet(nn.Module):
+    """The image transformation network (not attention): photograph in, stylised picture out.
+
+    Departs from Johnson et al. in the resize-convolutions and in ending with a sigmoid in place of a scaled tanh.
+    """
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
+        self.config = config
+        w = config.width
+        self.down = nn.Sequential(
+            ConvBlock(3, w, 9, config),
+            ConvBlock(w, 2 * w, 3, config, stride=2),
+            ConvBlock(2 * w, 4 * w, 3, config, stride=2),
+        )
+        self.residuals = nn.Sequential(*(ResidualBlock(4 * w, config) for _ in range(config.residual_blocks)))
+        self.up = nn.Sequential(UpsampleBlock(4 * w, 2 * w, config), UpsampleBlock(2 * w, w, config))
+        self.to_rgb = conv(w, 3, 9, config.padding)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(B, 3, H, W) in [0, 1], any H, W >= 1, to float32 of the same shape and range."""
+        height, width = images.shape[-2:]
+        x = self.down(pad_to_stride(images))  # (B, 4w, H/4, W/4)
+        x = self.up(self.residuals(x))  # (B, w, H, W)
+        return torch.sigmoid(self.to_rgb(x).float())[..., :height, :width]
+
+
+def pad_to_stride(images: Tensor) -> Tensor:
+    """Pads the right and lower edges by reflection to a multiple of 4 px, at least 16 px."""
+    height, width = images.shape[-2:]
+    bottom = max(MIN_SIDE, -(-height // STRIDE) * STRIDE) - height
+    right = max(MIN_SIDE, -(-width // STRIDE) * STRIDE) - width
+    if not (bottom or right):
+        return images
+    mode = "reflect" if bottom < height and right < width else "replicate"
+    return F.pad(images, (0, right, 0, bottom), mode=mode)

@@ -1,0 +1,163 @@
+"""What happens around the training steps: progress, sample grids, the non-finite guard, signals."""
+
+import signal
+import time
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning.callbacks import ProgressBar
+from pytorch_lightning.loggers import WandbLogger
+from torch import Tensor
+from tqdm import tqdm
+
+from faststyle.errors import NonFiniteLossError
+from faststyle.images import contact_sheet, resize_to, write_picture
+from faststyle.training.module import StyleTransferModule, to_images
+
+
+class TrainingBar(ProgressBar):
+    """One bar for all steps: images/s, losses, time left. Reads the losses twice a second, not every step."""
+
+    def __init__(self, images_per_step: int) -> None:
+        super().__init__()
+        self.images_per_step = images_per_step
+        self.bar: tqdm[Any] | None = None
+        self.enabled = True
+
+    def disable(self) -> None:
+        self.enabled = False  # on all ranks but the first
+
+    def enable(self) -> None:
+        self.enabled = True
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        first = trainer.global_step
+        total = trainer.max_steps
+        self.bar = tqdm(total=total, initial=first, desc="training", unit="step", disable=not self.enabled)
+        self.shown, self.shown_step = time.perf_counter(), first
+
+    def on_train_batch_end(self, trainer: Trainer, *_: Any) -> None:
+        now = time.perf_counter()
+        elapsed, steps = now - self.shown, trainer.global_step - self.shown_step
+        if self.bar is None or (elapsed < 0.5 and trainer.global_step < trainer.max_steps) or not steps:
+            return
+        losses = {name: f"{trainer.callback_metrics[f'{name}_loss'].item():.4g}" for name in ("content", "style")}
+        rate = f"{steps * self.images_per_step / elapsed:.1f}"
+        self.bar.set_postfix(losses | {"images/s": rate}, refresh=False)
+        self.bar.update(steps)
+        self.shown, self.shown_step = now, trainer.global_step
+
+    def on_train_end(self, *_: Any) -> None:
+        if self.bar is not None:
+            self.bar.close()
+
+    def on_exception(self, *_: Any) -> None:
+        self.on_train_end()
+
+
+class SampleGrid(Callback):
+    """Every ``every`` steps, and at the end: fixed photographs above their stylised pictures, as PNG and to wandb.
+
+    photographs: uint8 (N, H, W, 3). style: uint8 (H, W, 3), shown before them.
+    """
+
+    def __init__(self, folder: Path, photographs: Tensor, style: NDArray[np.uint8], every: int) -> None:
+        self.folder, self.photographs, self.every = folder, photographs, every
+        if len(photographs):
+            height = photographs.shape[1]
+            self.style = resize_to(style, height, round(height * style.shape[1] / style.shape[0]))
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
+        if trainer.global_step % self.every == 0:
+            self.draw(trainer, pl_module)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if trainer.global_step % self.every:
+            self.draw(trainer, pl_module)
+
+    @torch.no_grad()
+    def draw(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Writes ``step-000500.png``."""
+        if not trainer.is_global_zero or not len(self.photographs):
+            return
+        assert isinstance(pl_module, StyleTransferModule)
+        pl_module.network.eval()
+        stylized = pl_module.network(to_images(self.photographs.to(pl_module.device)))
+        pl_module.network.train()
+        after = stylized.mul(255).round().byte().permute(0, 2, 3, 1).cpu().numpy()
+        blank = np.full_like(self.style, 255)
+        sheet = contact_sheet([[self.style, *self.photographs.numpy()], [blank, *after]])
+        path = self.folder / f"step-{trainer.global_step:06d}.png"
+        write_picture(path, sheet)
+        for logger in trainer.loggers:
+            if isinstance(logger, WandbLogger):
+                logger.log_image("samples", [str(path)], step=trainer.global_step)
+
+
+class NonFiniteGuard(Callback):
+    """Stops at the first infinite or NaN loss, before its weights can be saved.
+
+    Remembers the step on the device and asks for it every ``every`` steps, so that a GPU need not wait each step.
+    """
+
+    def __init__(self, checkpoints: Path, every: int) -> None:
+        self.checkpoints, self.every = checkpoints, every
+        self.bad_step: Tensor | None = None
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, outputs: Any, *_: Any) -> None:
+        step = trainer.global_step
+        loss = outputs["loss"].detach()
+        bad = torch.where(loss.isfinite(), torch.inf, float(step))
+        self.bad_step = bad if self.bad_step is None else torch.minimum(self.bad_step, bad)
+        if step % self.every == 0 or loss.device.type == "cpu":
+            self.check()
+
+    def on_train_end(self, *_: Any) -> None:
+        self.check()
+
+    def check(self) -> None:
+        """Raises ``NonFiniteLossError`` if any loss since the start was not finite."""
+        step = torch.inf if self.bad_step is None else self.bad_step.item()
+        if step < torch.inf:
+            last = newest_checkpoint(self.checkpoints)
+            raise NonFiniteLossError(
+                f"the loss is not finite at step {step:.0f}: lower optimizer.learning_rate or the loss weights; "
+                f"last good checkpoint: {last or 'none'}"
+            )
+
+
+class StopOnSignal(Callback):
+    """SIGINT and SIGTERM end the training after the current step; a second one ends it at once."""
+
+    def __init__(self) -> None:
+        self.received: signal.Signals | None = None
+        self.previous: dict[int, Any] = {}
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        def stop(number: int, frame: FrameType | None) -> None:
+            self.received = signal.Signals(number)
+            trainer.should_stop = True
+            self.restore()
+
+        self.previous = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def on_train_end(self, *_: Any) -> None:
+        self.restore()
+
+    def on_exception(self, *_: Any) -> None:
+        self.restore()
+
+    def restore(self) -> None:
+        """Puts the previous handlers back."""
+        while self.previous:
+            signal.signal(*self.previous.popitem())
+
+
+def newest_checkpoint(folder: Path) -> Path | None:
+    """The ``.ckpt`` file written last below ``folder``."""
+    return max(folder.rglob("*.ckpt"), key=lambda path: path.stat().st_mtime, default=None)

@@ -1,0 +1,139 @@
+"""The types of the settings in ``conf/``. Their defaults stand there, not here."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from omegaconf import MISSING, DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from faststyle.errors import ConfigError
+
+
+@dataclass
+class _Style:
+    name: str = MISSING
+    image: str | None = MISSING
+    size: int = MISSING
+    file: str | None = MISSING
+    title: str | None = None
+    artist: str | None = None
+    year: Any = None
+    source: str | None = None
+
+
+@dataclass
+class _Network:
+    width: int = MISSING
+    residual_blocks: int = MISSING
+    upsample: str = MISSING
+    norm: str = MISSING
+    padding: str = MISSING
+
+
+@dataclass
+class _LossNetwork:
+    architecture: str = MISSING
+    weights: str = MISSING
+    pooling: str = MISSING
+    normalized: bool = MISSING
+
+
+@dataclass
+class _Loss:
+    content_layers: Any = MISSING
+    style_layers: Any = MISSING
+    content_weight: float = MISSING
+    style_weight: float = MISSING
+    tv_weight: float = MISSING
+    normalize: str = MISSING
+
+
+@dataclass
+class _Data:
+    root: str | None = MISSING
+    cache_dir: str = MISSING
+    image_size: int = MISSING
+    pack_size: int = MISSING
+    batch_size: int = MISSING
+    holdout: int = MISSING
+
+
+@dataclass
+class _Optimizer:
+    learning_rate: float = MISSING
+    schedule: str = MISSING
+    warmup: float = MISSING
+
+
+@dataclass
+class _Trainer:
+    accelerator: str = MISSING
+    devices: int = MISSING
+    num_nodes: int = MISSING
+    strategy: str = MISSING
+    precision: str = MISSING
+    compile: bool = MISSING
+    max_steps: int = MISSING
+    log_every_n_steps: int = MISSING
+    checkpoint_every: int = MISSING
+    sample_every: int = MISSING
+
+
+@dataclass
+class _Logger:
+    kind: str = MISSING
+    project: str = "faststyle"
+    offline: bool = True
+
+
+@dataclass
+class _Train:
+    style: _Style = MISSING
+    network: _Network = MISSING
+    loss_network: _LossNetwork = MISSING
+    loss: _Loss = MISSING
+    data: _Data = MISSING
+    optimizer: _Optimizer = MISSING
+    trainer: _Trainer = MISSING
+    logger: _Logger = MISSING
+    seed: int = MISSING
+    init: str | None = MISSING
+    resume: str | None = MISSING
+    output: str | None = MISSING
+    run_dir: str = MISSING
+    styles_dir: str = MISSING
+    debug: bool = MISSING
+
+
+def typed(cfg: DictConfig) -> DictConfig:
+    """``cfg`` with every value of its type. Raises ``ConfigError`` that names the key, what was found and expected."""
+    try:
+        result = OmegaConf.merge(OmegaConf.structured(_Train), cfg)
+        OmegaConf.resolve(result)
+    except OmegaConfBaseException as error:
+        raise ConfigError(f"{error.full_key}: {str(error).splitlines()[0]}") from error
+    assert isinstance(result, DictConfig)
+    _check(result)
+    return result
+
+
+def _check(cfg: DictConfig) -> None:
+    at_least = {
+        "data.image_size": 16,
+        "data.batch_size": 1,
+        "data.holdout": 0,
+        "trainer.max_steps": 1,
+        "trainer.checkpoint_every": 1,
+        "trainer.sample_every": 1,
+        "style.size": 32,
+    }
+    for key, least in at_least.items():
+        value = OmegaConf.select(cfg, key)
+        if value < least:
+            raise ConfigError(f"{key} must be at least {least}, found {value}")
+    if not 0 < cfg.optimizer.learning_rate < 1:
+        raise ConfigError(f"optimizer.learning_rate must be between 0 and 1, found {cfg.optimizer.learning_rate}")
+    if not 0 < cfg.optimizer.warmup < 1:
+        raise ConfigError(f"optimizer.warmup must be between 0 and 1, found {cfg.optimizer.warmup}")
+    if cfg.optimizer.schedule not in ("one_cycle", "constant"):
+        raise ConfigError(f"optimizer.schedule must be one_cycle or constant, found {cfg.optimizer.schedule!r}")

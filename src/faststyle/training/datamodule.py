@@ -1,0 +1,110 @@
+"""Random crops from the pack."""
+
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from pytorch_lightning import LightningDataModule
+from torch import Tensor
+from torch.utils.data import DataLoader, IterableDataset
+
+from faststyle.errors import ConfigError, DataError
+from faststyle.training.pack import load_pack
+
+DEVICE_SHARE = 0.5  # of the free device memory that the pack may take
+
+
+class RandomCrops(IterableDataset[Tensor]):
+    """Endless batches of random crops, half of them mirrored: uint8 (B, size, size, 3).
+
+    The batch of a step is a function of (seed, step, rank) alone: there is no state to save, and a resumed run
+    sees the very crops that an uninterrupted one would. Each epoch visits every picture once, in a new order.
+    """
+
+    def __init__(
+        self, pixels: Tensor, *, size: int, batch_size: int, seed: int, start: int = 0, rank: int = 0, world: int = 1
+    ) -> None:
+        super().__init__()
+        self.pixels, self.size, self.batch_size, self.seed = pixels, size, batch_size, seed
+        self.start, self.rank, self.world = start, rank, world
+        self._order: tuple[int, list[int]] = (-1, [])
+
+    def __iter__(self) -> Iterator[Tensor]:
+        step = self.start
+        while True:
+            yield self.batch(step)
+            step += 1
+
+    def batch(self, step: int) -> Tensor:
+        """The crops of one step."""
+        first = (step * self.world + self.rank) * self.batch_size
+        free = self.pixels.shape[1] - self.size
+        random = np.random.default_rng((self.seed, step, self.rank))
+        crops = []
+        for i in range(self.batch_size):
+            top, left = random.integers(0, free, 2, endpoint=True)
+            crop = self.pixels[self._picture(first + i), top : top + self.size, left : left + self.size]
+            crops.append(crop.flip(1) if random.random() < 0.5 else crop)
+        return torch.stack(crops)
+
+    def _picture(self, position: int) -> int:
+        epoch, offset = divmod(position, len(self.pixels))
+        if self._order[0] != epoch:
+            order = np.random.default_rng((self.seed, epoch)).permutation(len(self.pixels))
+            self._order = (epoch, order.tolist())
+        return self._order[1][offset]
+
+
+class PackDataModule(LightningDataModule):
+    """Packs ``root`` and serves crops of ``image_size``; the last ``holdout`` pictures are never trained on.
+
+    held_out: uint8 (holdout, S, S, 3), for sample grids and evaluation.
+    Raises ``DataError`` if the photographs cannot be used, ``ConfigError`` if the pack is smaller than a crop.
+    """
+
+    def __init__(
+        self,
+        *,
+        root: str | Path | None,
+        cache_dir: str | Path,
+        image_size: int,
+        pack_size: int,
+        batch_size: int,
+        holdout: int,
+        seed: int,
+    ) -> None:
+        super().__init__()
+        if root is None:
+            raise DataError("data.root: set data.root=PATH to a folder or zip of photographs")
+        if pack_size < image_size:
+            raise ConfigError(f"data.pack_size ({pack_size}) must be at least data.image_size ({image_size})")
+        self.image_size, self.batch_size, self.seed = image_size, batch_size, seed
+        pack = load_pack(root, pack_size, cache_dir)
+        holdout = min(holdout, len(pack.names) - 1)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "The given NumPy array is not writable")  # it is only read
+            pixels = torch.from_numpy(pack.pixels)
+        self.pixels, self.held_out = pixels[: len(pixels) - holdout], pixels[len(pixels) - holdout :]
+
+    def train_dataloader(self) -> DataLoader[Tensor]:
+        """Crops from the trainer's current step on."""
+        assert self.trainer is not None
+        crops = RandomCrops(
+            self._on_device(self.trainer.strategy.root_device),
+            size=self.image_size,
+            batch_size=self.batch_size,
+            seed=self.seed,
+            start=self.trainer.global_step,
+            rank=self.trainer.global_rank,
+            world=self.trainer.world_size,
+        )
+        return DataLoader(crops, batch_size=None)  # slices of an array: worker processes would cost more
+
+    def _on_device(self, device: torch.device) -> Tensor:
+        """The pixels in the GPU's memory where they fit; else where they are."""
+        if device.type != "cuda":
+            return self.pixels
+        free, _ = torch.cuda.mem_get_info(device)
+        return self.pixels.to(device) if self.pixels.nbytes < DEVICE_SHARE * free else self.pixels

@@ -1,0 +1,253 @@
+"""``train(cfg)``: from a composed configuration to a weights file. The only place that sees a ``DictConfig``."""
+
+import logging
+import time
+import warnings
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from omegaconf import DictConfig, OmegaConf
+from pytorch_lightning.callbacks import ModelCheckpoint
+from pytorch_lightning.loggers import CSVLogger, Logger, WandbLogger
+from pytorch_lightning.utilities.exceptions import MisconfigurationException
+from torch import Tensor
+
+from faststyle.checkpoint import check_weights_path, load_checkpoint, save_weights
+from faststyle.errors import CheckpointError, ConfigError, ImageError
+from faststyle.evaluation import Evaluation, evaluate
+from faststyle.images import Picture, read_picture, resize_shorter_side
+from faststyle.loss_network import VGG, load_loss_network
+from faststyle.losses import PerceptualLoss
+from faststyle.network import NetworkConfig, TransformerNet
+from faststyle.training.callbacks import NonFiniteGuard, SampleGrid, StopOnSignal, TrainingBar, newest_checkpoint
+from faststyle.training.config import typed
+from faststyle.training.datamodule import PackDataModule
+from faststyle.training.module import StyleTransferModule, to_images
+
+log = logging.getLogger(__name__)
+
+OmegaConf.register_new_resolver("stem", lambda path: Path(path).stem if path else "style", replace=True)
+OmegaConf.register_new_resolver("pack_size", lambda image_size: round(image_size * 1.125), replace=True)
+
+GUARD_EVERY = 50  # steps between the guard's looks at a GPU
+NORMALIZATION_PICTURES = 64  # over which the normalised VGG's mean activations are taken
+
+
+# Lightning's advice that does not hold here
+ADVICE = (
+    ".*does not have many workers.*",  # crops are slices of an array
+    ".*module.s. in eval mode.*",  # the frozen loss network
+    ".*Checkpoint directory .* exists.*",  # resuming
+    ".*treespec.*",  # Lightning's own use of PyTorch
+)
+
+
+def train(cfg: DictConfig) -> Path:
+    """Trains one style and returns the path of its weights.
+
+    Every setting and its meaning stands in ``conf/``. Raises a ``FaststyleError`` on anything that a user can mend,
+    ``SystemExit`` with 128 + the signal's number after a signal, when checkpoint and weights have been written.
+    """
+    cfg = typed(cfg)
+    run_dir = Path(cfg.run_dir)
+    weights_path = check_weights_path(cfg.output or run_dir / f"{cfg.style.name}.safetensors")
+    resume = _find_checkpoint(cfg.resume, run_dir)
+    recipe = make_recipe(cfg)
+    if resume:
+        _check_recipe(resume, recipe)
+    _quiet_lightning()
+    pl.seed_everything(cfg.seed, verbose=False)
+    style = load_style(cfg.style)
+    network = build_network(cfg)
+    data = PackDataModule(**_plain(cfg.data), seed=cfg.seed)
+    loss = build_loss(cfg, style, data.held_out)
+    module = StyleTransferModule(
+        network, loss, **_plain(cfg.optimizer), max_steps=cfg.trainer.max_steps, recipe=recipe
+    ).to(memory_format=torch.channels_last)
+    signals = StopOnSignal()
+    trainer = build_trainer(cfg, run_dir, data, style, signals)
+    if cfg.trainer.compile and trainer.strategy.root_device.type == "cuda":
+        network.compile()
+        loss.loss_network.compile()
+    started = time.perf_counter()
+    trainer.fit(module, data, ckpt_path=resume, weights_only=True)
+    log.info("step %d after %.0f s", trainer.global_step, time.perf_counter() - started)
+    _keep_checkpoint(trainer, run_dir)
+    if trainer.is_global_zero:
+        export(weights_path, module, data.held_out, trainer, recipe)
+    if signals.received:
+        log.warning("interrupted at step %d; resume=auto continues", trainer.global_step)
+        raise SystemExit(128 + signals.received)
+    return weights_path
+
+
+def make_recipe(cfg: DictConfig) -> dict[str, Any]:
+    """What determines the result, as plain values."""
+    keys = ("network", "loss_network", "loss", "optimizer", "seed", "init")
+    recipe: dict[str, Any] = {key: _plain(cfg[key]) for key in keys}
+    style = _plain(cfg.style)
+    known = Path(style["image"] or "").name == style.pop("file")  # else the title is another picture's
+    recipe["style"] = style if known else {key: style[key] for key in ("name", "image", "size")}
+    recipe["data"] = {key: cfg.data[key] for key in ("root", "image_size", "pack_size", "batch_size", "holdout")}
+    recipe["max_steps"] = cfg.trainer.max_steps
+    return recipe
+
+
+def load_style(style: DictConfig) -> Picture:
+    """The style picture at its size. Raises ``ImageError`` that says what to set."""
+    if not style.image:
+        raise ImageError("style.image: set style.image=PATH to a painting, or style=NAME")
+    try:
+        picture = read_picture(style.image)
+    except ImageError as error:
+        raise ImageError(f"style.image: {error}; set style.image=PATH to a painting") from error
+    return resize_shorter_side(picture, style.size)
+
+
+def build_network(cfg: DictConfig) -> TransformerNet:
+    """A new network, or that of ``init=FILE`` (another style's weights to start from)."""
+    config = NetworkConfig(**_plain(cfg.network))
+    network = TransformerNet(config)
+    if cfg.init:
+        start = load_checkpoint(cfg.init).network
+        if start.config != config:
+            raise ConfigError(f"init: {cfg.init} has another network ({start.config})")
+        network.load_state_dict(start.state_dict())
+    return network
+
+
+def build_loss(cfg: DictConfig, style: Picture, photographs: Tensor) -> PerceptualLoss:
+    """The loss with its network; ``photographs`` (uint8) set the normalised VGG's scales."""
+    settings = _plain(cfg.loss)
+    for key in ("content_layers", "style_layers"):
+        if isinstance(settings[key], list):
+            settings[key] = dict.fromkeys(settings[key], 1.0)
+    layers = [*settings["content_layers"], *settings["style_layers"]]
+    net = cfg.loss_network
+    loss_network = load_loss_network(net.architecture, layers, weights=net.weights, pooling=net.pooling)
+    if net.normalized:
+        if not isinstance(loss_network, VGG):
+            raise ConfigError(f"loss_network.normalized needs a VGG, found {net.architecture}")
+        loss_network.normalize_activations(to_images(photographs[:NORMALIZATION_PICTURES]))
+    return PerceptualLoss(loss_network, to_images(torch.from_numpy(style.rgb.copy())[None]), **settings)
+
+
+def build_trainer(
+    cfg: DictConfig, run_dir: Path, data: PackDataModule, style: Picture, signals: StopOnSignal
+) -> pl.Trainer:
+    """The Lightning trainer with faststyle's callbacks."""
+    settings = _plain(cfg.trainer)
+    compile_, checkpoint_every, sample_every = (
+        settings.pop(key) for key in ("compile", "checkpoint_every", "sample_every")
+    )
+    if settings["precision"] == "auto":
+        settings["precision"] = "bf16-mixed" if bf16_is_faster() else "32-true"
+    checkpoints = run_dir / "checkpoints"
+    callbacks: list[pl.Callback] = [
+        TrainingBar(data.batch_size),
+        NonFiniteGuard(checkpoints, min(GUARD_EVERY, checkpoint_every)),
+        SampleGrid(run_dir / "samples", data.held_out[:4], style.rgb, sample_every),
+        signals,
+        ModelCheckpoint(
+            checkpoints,
+            "step-{step:06d}",
+            auto_insert_metric_name=False,
+            every_n_train_steps=checkpoint_every,
+            save_top_k=1,  # with nothing monitored: the newest
+            enable_version_counter=False,
+        ),
+    ]
+    try:
+        return pl.Trainer(
+            **settings,
+            max_epochs=-1,
+            callbacks=callbacks,
+            logger=build_logger(cfg.logger, run_dir),
+            default_root_dir=run_dir,
+            enable_model_summary=False,
+        )
+    except (MisconfigurationException, ValueError) as error:  # what Lightning raises on a bad setting
+        raise ConfigError(f"trainer: {str(error).splitlines()[0]}") from error
+
+
+def build_logger(settings: DictConfig, run_dir: Path) -> Logger:
+    """``csv`` writes metrics.csv into the run folder; ``wandb`` stays offline unless ``logger.offline=false``."""
+    if settings.kind == "csv":
+        return CSVLogger(run_dir, name="metrics", flush_logs_every_n_steps=1)  # a folder for each start, so that resuming keeps the earlier file
+    if settings.kind == "wandb":
+        run_dir.mkdir(parents=True, exist_ok=True)
+        return WandbLogger(project=settings.project, save_dir=run_dir, offline=settings.offline)
+    raise ConfigError(f"logger.kind must be csv or wandb, found {settings.kind!r}")
+
+
+def bf16_is_faster() -> bool:
+    """Measured, on a matrix product: some CPUs have bfloat16 units, on others it is emulated, slower than float32."""
+    if torch.cuda.is_available():
+        return torch.cuda.is_bf16_supported()
+    seconds = {}
+    for dtype in (torch.float32, torch.bfloat16):
+        a = torch.ones(256, 256, dtype=dtype)
+        a @ a
+        start = time.perf_counter()
+        a @ a
+        seconds[dtype] = time.perf_counter() - start
+    return seconds[torch.bfloat16] < seconds[torch.float32]
+
+
+def export(
+    path: Path, module: StyleTransferModule, held_out: Tensor, trainer: pl.Trainer, recipe: dict[str, Any]
+) -> None:
+    """Writes the weights with their recipe, their last losses and their errors on the held-out photographs."""
+    loss = module.loss
+    results = evaluate(module.network, loss, [to_images(image[None].to(module.device)) for image in held_out])
+    info = {
+        "style": recipe["style"],
+        "recipe": recipe,
+        "step": trainer.global_step,
+        "losses": {name: value.item() for name, value in trainer.callback_metrics.items()},
+        "evaluation": asdict(Evaluation.mean(results)) if results else {},
+    }
+    save_weights(path, module.network, info)
+    log.info("weights: %s", path)
+
+
+def _keep_checkpoint(trainer: pl.Trainer, run_dir: Path) -> None:
+    path = run_dir / "checkpoints" / f"step-{trainer.global_step:06d}.ckpt"
+    if not path.exists():
+        trainer.save_checkpoint(path, weights_only=False)
+
+
+def _find_checkpoint(resume: str | None, run_dir: Path) -> Path | None:
+    """``auto``: the newest checkpoint of this run folder or, if it has none, of its siblings (None if there is none)."""
+    if resume is None:
+        return None
+    if resume != "auto":
+        if not Path(resume).is_file():
+            raise CheckpointError(f"resume: no checkpoint {resume}")
+        return Path(resume)
+    found = newest_checkpoint(run_dir) or newest_checkpoint(run_dir.parent)
+    log.info("resume: %s", found or f"nothing in {run_dir.parent}, starting afresh")
+    return found
+
+
+def _check_recipe(checkpoint: Path, recipe: dict[str, Any]) -> None:
+    """Raises ``ConfigError`` where the checkpoint was made by another recipe: continuing would be neither."""
+    made_by = load_checkpoint(checkpoint).info["recipe"]
+    changed = [key for key in recipe if recipe[key] != made_by.get(key)]
+    if changed:
+        key = changed[0]
+        raise ConfigError(f"resume: {checkpoint} was trained with {key}={made_by.get(key)}, now {recipe[key]}")
+
+
+def _quiet_lightning() -> None:
+    for message in ADVICE:
+        warnings.filterwarnings("ignore", message)
+    logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(logging.WARNING)
+
+
+def _plain(value: Any) -> Any:
+    """A configuration's node as plain dicts and values."""
+    return OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value

@@ -1,0 +1,92 @@
+"""Shared fixtures: tiny networks, sample photographs, and the folder of real weights where there is one."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import safetensors.torch
+import torch
+from PIL import Image
+
+from faststyle.loss_network import build_loss_network
+from faststyle.network import NetworkConfig, TransformerNet
+
+ROOT = Path(__file__).resolve().parent.parent
+SHARED = ROOT.parent / "shared"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    absent = pytest.mark.skip(reason=f"needs the real loss-network weights in {SHARED.name}/, which is not here")
+    no_gpu = pytest.mark.skip(reason="needs a GPU")
+    for item in items:
+        if item.get_closest_marker("weights") and not SHARED.is_dir():
+            item.add_marker(absent)
+        if item.get_closest_marker("gpu") and not torch.cuda.is_available():
+            item.add_marker(no_gpu)
+
+
+@pytest.fixture(autouse=True)
+def _seeded() -> None:
+    torch.manual_seed(0)
+
+
+def make_config(**changes: object) -> NetworkConfig:
+    settings = {"width": 4, "residual_blocks": 1, "upsample": "nearest", "norm": "instance", "padding": "reflect"}
+    return NetworkConfig(**(settings | changes))
+
+
+@pytest.fixture
+def network() -> TransformerNet:
+    return TransformerNet(make_config())
+
+
+def noise(height: int, width: int, seed: int = 0) -> np.ndarray:
+    """A smooth random picture, uint8 (height, width, 3)."""
+    small = np.random.default_rng(seed).integers(0, 256, (4, 4, 3), dtype=np.uint8)
+    return np.asarray(Image.fromarray(small).resize((width, height), Image.Resampling.BICUBIC))
+
+
+@pytest.fixture(scope="session")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Six small photographs, two of them in a subfolder."""
+    folder = tmp_path_factory.mktemp("photos")
+    (folder / "nested").mkdir()
+    for i in range(6):
+        name = f"nested/{i}.png" if i > 3 else f"{i}.jpg"
+        Image.fromarray(noise(40 + i, 60, seed=i)).save(folder / name)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def vgg_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Random VGG-19 weights up to conv2_1."""
+    torch.manual_seed(1)
+    path = tmp_path_factory.mktemp("weights") / "vgg19.safetensors"
+    safetensors.torch.save_file(build_loss_network("vgg19", ["relu2_1"]).state_dict(), path)
+    return path
+
+
+@pytest.fixture
+def train_overrides(photos: Path, vgg_weights: Path, tmp_path: Path) -> list[str]:
+    """Settings that train a tiny network in a second."""
+    style = tmp_path / "painting.png"
+    Image.fromarray(noise(48, 64, seed=9)).save(style)
+    return [
+        f"style.image={style}",
+        "style.size=32",
+        f"data.root={photos}",
+        f"data.cache_dir={tmp_path / 'packs'}",
+        "data.image_size=32",
+        "data.batch_size=2",
+        "data.holdout=2",
+        "network.width=4",
+        "network.residual_blocks=1",
+        f"loss_network.weights={vgg_weights}",
+        "loss.content_layers=[relu2_1]",
+        "loss.style_layers=[relu1_1,relu2_1]",
+        "trainer=cpu",
+        "trainer.precision=32-true",
+        "trainer.max_steps=4",
+        "trainer.log_every_n_steps=1",
+        f"run_dir={tmp_path / 'run'}",
+    ]

@@ -1,0 +1,70 @@
+"""The transformer network: sizes, range, options."""
+
+import pytest
+import torch
+from conftest import make_config
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from faststyle.errors import ConfigError
+from faststyle.network import NORMS, PADDINGS, UPSAMPLERS, InstanceNorm, TransformerNet
+
+
+@settings(max_examples=25, deadline=None)
+@given(height=st.integers(1, 70), width=st.integers(1, 70), batch=st.integers(1, 2))
+def test_any_size_comes_back_in_range(height: int, width: int, batch: int) -> None:
+    out = TransformerNet(make_config())(torch.rand(batch, 3, height, width))
+    assert out.shape == (batch, 3, height, width)
+    assert out.isfinite().all()
+    assert out.min() >= 0
+    assert out.max() <= 1
+
+
+@pytest.mark.parametrize("upsample", UPSAMPLERS)
+@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize("padding", PADDINGS)
+def test_every_option_trains(upsample: str, norm: str, padding: str) -> None:
+    network = TransformerNet(make_config(upsample=upsample, norm=norm, padding=padding))
+    out = network(torch.rand(2, 3, 20, 24))
+    assert out.shape == (2, 3, 20, 24)
+    out.square().mean().backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in network.parameters())
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"upsample": "deconv"}, "network.upsample must be one of nearest, bilinear, transposed, pixelshuffle"),
+        ({"norm": "layer"}, "network.norm must be one of instance, batch"),
+        ({"padding": "circular"}, "network.padding must be one of"),
+        ({"width": 0}, "network.width must be at least 1"),
+        ({"residual_blocks": -1}, "network.residual_blocks must be at least 0"),
+    ],
+)
+def test_unknown_option(change: dict[str, object], words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        make_config(**change)
+
+
+def test_width_16_is_under_a_megabyte_in_half_precision() -> None:
+    network = TransformerNet(make_config(width=16, residual_blocks=5))
+    assert sum(p.numel() for p in network.parameters()) * 2 < 1_000_000
+
+
+def test_instance_norm_is_torchs() -> None:
+    x = torch.randn(2, 5, 7, 6) * 3 + 1
+    torch.testing.assert_close(InstanceNorm(5)(x), torch.nn.InstanceNorm2d(5, affine=True)(x))
+
+
+def test_instance_norm_statistics_are_float32() -> None:
+    x = (torch.randn(1, 2, 8, 8) + 300).bfloat16()
+    expected = torch.nn.functional.instance_norm(x.float()).bfloat16()
+    assert InstanceNorm(2)(x).dtype == torch.bfloat16
+    torch.testing.assert_close(InstanceNorm(2)(x), expected, atol=0.1, rtol=0.05)
+
+
+def test_brightness_is_forgotten() -> None:
+    """Instance normalisation makes the stylised picture independent of the photograph's contrast."""
+    network = TransformerNet(make_config(padding="replicate")).eval()
+    image = torch.rand(1, 3, 32, 32)
+    torch.testing.assert_close(network(image), network(image * 0.5), atol=2e-3, rtol=0)
