@@ -8,8 +8,8 @@ import pytest
 import safetensors
 import safetensors.torch
 import torch
-from conftest import make_config
 
+from conftest import make_config
 from faststyle.checkpoint import KEY, load_checkpoint, save_weights
 from faststyle.errors import CheckpointError
 from faststyle.network import TransformerNet

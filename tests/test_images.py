@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import noise
 from PIL import Image, ImageCms
 from skimage.metrics import structural_similarity
 
+from conftest import noise
 from faststyle.errors import ImageError
 from faststyle.images import (
     WRITERS,

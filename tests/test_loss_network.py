@@ -6,8 +6,8 @@ import pytest
 import safetensors.torch
 import torch
 import torchvision
-from conftest import SHARED
 
+from conftest import SHARED
 from faststyle.errors import LossNetworkError
 from faststyle.loss_network import ARCHITECTURES, LossNetwork, build_loss_network, load_loss_network, vgg_layers
 

@@ -2,10 +2,10 @@
 
 import pytest
 import torch
-from conftest import make_config
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from conftest import make_config
 from faststyle.errors import ConfigError
 from faststyle.network import NORMS, PADDINGS, UPSAMPLERS, InstanceNorm, TransformerNet
 

@@ -10,7 +10,7 @@ from faststyle.errors import FaststyleError
 
 @contextmanager
 def one_line_errors(*, debug: bool = False) -> Iterator[None]:
-    """A ``FaststyleError`` inside the block ends the process: its text on stderr, exit code 2 (``debug``: traceback)."""
+    """A ``FaststyleError`` inside ends the process: its text on stderr, exit code 2 (``debug``: its traceback)."""
     try:
         yield
     except FaststyleError as error:

@@ -1,6 +1,7 @@
 """Applies saved weights to pictures: NumPy in, NumPy out. Loads torch only when weights are loaded."""
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +31,7 @@ class Stylizer:
     def __init__(self, network: "TransformerNet", info: dict[str, Any], device: "torch.device") -> None:
         import torch
 
-        self.network = network.to(device, memory_format=torch.channels_last).eval()
+        self.network = network.to(device).to(memory_format=torch.channels_last).eval()
         self.info = info
         self.device = device
         self.forward_ms = 0.0
@@ -55,7 +56,7 @@ class Stylizer:
             raise FaststyleError(f"expected a uint8 (H, W, 3) picture, found {photograph.dtype} {photograph.shape}")
         try:
             with torch.inference_mode():
-                pixels = torch.tensor(photograph, device=self.device)
+                pixels = torch.tensor(np.ascontiguousarray(photograph), device=self.device)
                 image = pixels.permute(2, 0, 1)[None].float() / 255  # (1, 3, H, W), channels-last in memory
                 start = time.perf_counter()
                 stylized = self.network(image)
@@ -66,7 +67,9 @@ class Stylizer:
         except (RuntimeError, MemoryError) as error:
             if isinstance(error, MemoryError | torch.OutOfMemoryError) or "allocate memory" in str(error):
                 height, width = photograph.shape[:2]
-                raise FaststyleError(f"not enough memory for {width}x{height} pixels: a smaller --size helps") from error
+                raise FaststyleError(
+                    f"not enough memory for {width}x{height} pixels: a smaller --size helps"
+                ) from error
             raise
 
     def _synchronize(self) -> None:
@@ -82,7 +85,11 @@ def find_device(name: str) -> "torch.device":
     """The torch device of one of ``DEVICES``. Raises ``ConfigError`` if it is not there."""
     import torch
 
-    available = {"cuda": torch.cuda.is_available, "mps": torch.backends.mps.is_available, "cpu": lambda: True}
+    available: dict[str, Callable[[], bool]] = {
+        "cuda": torch.cuda.is_available,
+        "mps": torch.backends.mps.is_available,
+        "cpu": lambda: True,
+    }
     if name == "auto":
         name = next(device for device, there in available.items() if there())
     if name not in available:

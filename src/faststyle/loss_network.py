@@ -100,7 +100,7 @@ class VGG(LossNetwork):
         """
         x = (images - self.mean) / self.std
         previous: Tensor | None = None  # what the channels of x have been divided by
-        for name, stage in self.stages():
+        for _, stage in self.stages():
             if isinstance(stage, nn.Conv2d):
                 if previous is not None:
                     stage.weight.mul_(previous[:, None, None])

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -12,7 +13,11 @@ from faststyle.errors import ConfigError
 STRIDE = 4  # two stride-2 convolutions
 MIN_SIDE = 16  # reflection needs more pixels than it pads, also at a quarter of the size
 
-PADDINGS = {"reflect": "reflect", "replicate": "replicate", "zero": "zeros"}
+PADDINGS: dict[str, Literal["reflect", "replicate", "zeros"]] = {
+    "reflect": "reflect",
+    "replicate": "replicate",
+    "zero": "zeros",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,7 +26,7 @@ class NetworkConfig:
 
     width: channels at full resolution, doubled at each halving (Johnson: 32).
     residual_blocks: number of residual blocks at a quarter of the resolution (Johnson: 5).
-    upsample: ``nearest`` or ``bilinear`` (resize, then convolve: Odena et al. 2016), ``transposed`` or ``pixelshuffle``.
+    upsample: ``nearest``, ``bilinear`` (resize, then convolve: Odena et al. 2016), ``transposed``, ``pixelshuffle``.
     norm: ``instance`` (Ulyanov et al. 2016) or ``batch``.
     padding: ``reflect``, ``replicate`` or ``zero``.
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import noise
 from PIL import Image
 
+from conftest import noise
 from faststyle.errors import DataError
 from faststyle.images import read_picture, square
 from faststyle.training.pack import load_pack

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import ROOT
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 from PIL import Image
 
+from conftest import ROOT
 from faststyle.checkpoint import load_checkpoint
 from faststyle.errors import CheckpointError, ConfigError, FaststyleError, NonFiniteLossError
 from faststyle.training.run import make_recipe, train
@@ -204,5 +204,3 @@ def test_the_paintings_title_is_not_given_to_another_picture(train_overrides: li
     named = composed([*train_overrides[1:], "style=the_scream"])
     assert make_recipe(named)["style"]["artist"] == "Edvard Munch"
     assert "artist" not in make_recipe(composed(train_overrides))["style"]
-
-

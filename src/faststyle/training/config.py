@@ -129,7 +129,7 @@ def _check(cfg: DictConfig) -> None:
     }
     for key, least in at_least.items():
         value = OmegaConf.select(cfg, key)
-        if value < least:
+        if value is None or value < least:
             raise ConfigError(f"{key} must be at least {least}, found {value}")
     if not 0 < cfg.optimizer.learning_rate < 1:
         raise ConfigError(f"optimizer.learning_rate must be between 0 and 1, found {cfg.optimizer.learning_rate}")

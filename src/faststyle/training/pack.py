@@ -8,6 +8,7 @@ import json
 import logging
 import os
 import zipfile
+import zlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -92,42 +93,47 @@ def load_pack(root: str | Path, size: int, cache_dir: str | Path) -> Pack:
 
 
 def _build(root: Path, source: Source, size: int, folder: Path) -> None:
-    """Decodes on all cores. Pixels first, index last: a pack with an index is whole."""
+    """Pixels first, index last: a pack with an index is whole."""
     count = len(source.names)
     with replacing(folder / "pixels.u8") as path:
-        pixels = np.memmap(path, dtype=np.uint8, mode="w+", shape=(count, size, size, 3))
-
-        def decode(row: int) -> str | None:
-            try:
-                name = source.names[row]
-                pixels[row] = square(decode_picture(source.read(name), name=name), size)
-            except (ImageError, OSError, zipfile.BadZipFile) as error:
-                return str(error)
-            return None
-
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            bar = tqdm(pool.map(decode, range(count)), total=count, desc=f"packing {root.name}", unit="picture")
-            errors = list(bar)
+        errors = _decode(source, size, path, f"packing {root.name}")
         kept = [row for row in range(count) if errors[row] is None]
         if not kept:
             raise DataError(f"data.root: none of the {count} pictures in {root} can be read ({errors[0]})")
-        for new, old in enumerate(kept):
-            if new != old:
-                pixels[new] = pixels[old]
-        pixels.flush()
-        del pixels
-        os.truncate(path, len(kept) * size * size * 3)
+        _keep_rows(path, kept, (count, size, size, 3))
     skipped = {source.names[row]: error for row, error in enumerate(errors) if error is not None}
     if skipped:
         log.warning("%d of %d pictures skipped, listed in %s", len(skipped), count, folder / "index.json")
         for error in list(skipped.values())[:5]:
             log.warning("skipped: %s", error)
-    index = {
-        "format": FORMAT,
-        "source": str(root),
-        "size": size,
-        "names": [source.names[row] for row in kept],
-        "skipped": skipped,
-    }
+    names = [source.names[row] for row in kept]
+    index = {"format": FORMAT, "source": str(root), "size": size, "names": names, "skipped": skipped}
     with replacing(folder / "index.json") as path:
         path.write_text(json.dumps(index, indent=1))
+
+
+def _decode(source: Source, size: int, path: Path, title: str) -> list[str | None]:
+    """Every picture into its row of a new file, on all cores. Returns each one's error, None where it is well."""
+    count = len(source.names)
+    pixels = np.memmap(path, dtype=np.uint8, mode="w+", shape=(count, size, size, 3))
+
+    def decode(row: int) -> str | None:
+        name = source.names[row]
+        try:
+            pixels[row] = square(decode_picture(source.read(name), name=name), size)
+        except (ImageError, OSError, zipfile.BadZipFile, zlib.error) as error:
+            return str(error)
+        return None
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow decodes outside the interpreter's lock
+        return list(tqdm(pool.map(decode, range(count)), total=count, desc=title, unit="picture"))
+
+
+def _keep_rows(path: Path, rows: list[int], shape: tuple[int, int, int, int]) -> None:
+    """Moves ``rows`` to the front and cuts the file after them."""
+    pixels = np.memmap(path, dtype=np.uint8, mode="r+", shape=shape)
+    for new, old in enumerate(rows):
+        if new != old:
+            pixels[new] = pixels[old]
+    pixels.flush()
+    os.truncate(path, len(rows) * pixels[0].nbytes)

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from lightning_fabric.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.loggers import CSVLogger, Logger, WandbLogger
-from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from torch import Tensor
 
 from faststyle.checkpoint import check_weights_path, load_checkpoint, save_weights
@@ -123,8 +123,7 @@ def build_loss(cfg: DictConfig, style: Picture, photographs: Tensor) -> Perceptu
     """The loss with its network; ``photographs`` (uint8) set the normalised VGG's scales."""
     settings = _plain(cfg.loss)
     for key in ("content_layers", "style_layers"):
-        if isinstance(settings[key], list):
-            settings[key] = dict.fromkeys(settings[key], 1.0)
+        settings[key] = layer_weights(settings[key])
     layers = [*settings["content_layers"], *settings["style_layers"]]
     net = cfg.loss_network
     loss_network = load_loss_network(net.architecture, layers, weights=net.weights, pooling=net.pooling)
@@ -135,14 +134,22 @@ def build_loss(cfg: DictConfig, style: Picture, photographs: Tensor) -> Perceptu
     return PerceptualLoss(loss_network, to_images(torch.from_numpy(style.rgb.copy())[None]), **settings)
 
 
+def layer_weights(layers: Any) -> dict[str, float]:
+    """Weight by layer name, from ``{relu1_2: 0.5}`` or from a list, which weighs all layers alike."""
+    if OmegaConf.is_dict(layers) or isinstance(layers, dict):
+        return {str(name): float(weight) for name, weight in layers.items()}
+    if OmegaConf.is_list(layers) or isinstance(layers, list):
+        return dict.fromkeys(map(str, layers), 1.0)
+    raise ConfigError(f"loss: layers are a list or weights by name, found {layers!r}")
+
+
 def build_trainer(
     cfg: DictConfig, run_dir: Path, data: PackDataModule, style: Picture, signals: StopOnSignal
 ) -> pl.Trainer:
     """The Lightning trainer with faststyle's callbacks."""
     settings = _plain(cfg.trainer)
-    compile_, checkpoint_every, sample_every = (
-        settings.pop(key) for key in ("compile", "checkpoint_every", "sample_every")
-    )
+    checkpoint_every, sample_every = settings.pop("checkpoint_every"), settings.pop("sample_every")
+    del settings["compile"]
     if settings["precision"] == "auto":
         settings["precision"] = "bf16-mixed" if bf16_is_faster() else "32-true"
     checkpoints = run_dir / "checkpoints"
@@ -176,7 +183,9 @@ def build_trainer(
 def build_logger(settings: DictConfig, run_dir: Path) -> Logger:
     """``csv`` writes metrics.csv into the run folder; ``wandb`` stays offline unless ``logger.offline=false``."""
     if settings.kind == "csv":
-        return CSVLogger(run_dir, name="metrics", flush_logs_every_n_steps=1)  # a folder for each start, so that resuming keeps the earlier file
+        return CSVLogger(
+            run_dir, name="metrics", flush_logs_every_n_steps=1
+        )  # a folder for each start, so that resuming keeps the earlier file
     if settings.kind == "wandb":
         run_dir.mkdir(parents=True, exist_ok=True)
         return WandbLogger(project=settings.project, save_dir=run_dir, offline=settings.offline)
@@ -186,7 +195,7 @@ def build_logger(settings: DictConfig, run_dir: Path) -> Logger:
 def bf16_is_faster() -> bool:
     """Measured, on a matrix product: some CPUs have bfloat16 units, on others it is emulated, slower than float32."""
     if torch.cuda.is_available():
-        return torch.cuda.is_bf16_supported()
+        return bool(torch.cuda.is_bf16_supported())
     seconds = {}
     for dtype in (torch.float32, torch.bfloat16):
         a = torch.ones(256, 256, dtype=dtype)
@@ -221,7 +230,7 @@ def _keep_checkpoint(trainer: pl.Trainer, run_dir: Path) -> None:
 
 
 def _find_checkpoint(resume: str | None, run_dir: Path) -> Path | None:
-    """``auto``: the newest checkpoint of this run folder or, if it has none, of its siblings (None if there is none)."""
+    """``auto``: the newest checkpoint of this run folder or, if it has none, of its siblings."""
     if resume is None:
         return None
     if resume != "auto":

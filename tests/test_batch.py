@@ -1,0 +1,107 @@
+"""Which picture goes where; going on past a bad file."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from conftest import noise
+from faststyle.batch import plan, stylize_file, stylize_files
+from faststyle.errors import ImageError
+from faststyle.images import read_picture
+from faststyle.inference import find_device
+from faststyle.network import TransformerNet
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "in" / "sub").mkdir(parents=True)
+    for name, size in {"a.jpg": (30, 40), "b.gif": (24, 24), "sub/a.png": (50, 20)}.items():
+        Image.fromarray(noise(*size)).save(tmp_path / "in" / name)
+    return tmp_path / "in"
+
+
+def targets(inputs: list[Path], output: Path, **options: bool) -> list[str]:
+    return [str(job.target.relative_to(output.parent)) for job in plan(inputs, output, **options)]
+
+
+def test_file_to_file(folder: Path, tmp_path: Path) -> None:
+    assert targets([folder / "a.jpg"], tmp_path / "x.png") == ["x.png"]
+
+
+def test_file_into_an_existing_folder(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    assert targets([folder / "a.jpg"], tmp_path / "out") == ["out/a.jpg"]
+
+
+def test_files_into_a_folder(folder: Path, tmp_path: Path) -> None:
+    assert targets([folder / "a.jpg", folder / "b.gif"], tmp_path / "out") == ["out/a.jpg", "out/b.png"]
+
+
+def test_folder_keeps_relative_paths(folder: Path, tmp_path: Path) -> None:
+    assert targets([folder], tmp_path / "out") == ["out/a.jpg", "out/b.png", "out/sub/a.png"]
+
+
+def test_results_inside_the_source_are_not_stylised_again(folder: Path) -> None:
+    output = folder / "out"
+    for job in plan([folder], output):
+        job.target.parent.mkdir(parents=True, exist_ok=True)
+        job.target.write_bytes(b"x")
+    assert targets([folder], output, overwrite=True) == ["out/a.jpg", "out/b.png", "out/sub/a.png"]
+
+
+def test_refusals(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "old.png").write_bytes(b"old")
+    Image.fromarray(noise(9, 9)).save(folder / "b.png")
+    for inputs, output, words in [
+        ([folder / "a.jpg"], tmp_path / "x.gif", "suffix must be one of"),
+        ([folder / "a.jpg"], tmp_path / "x", "suffix must be one of"),
+        ([folder / "a.jpg"], tmp_path / "old.png", "1 of 1 outputs exist, for one .*old.png: --overwrite"),
+        ([folder / "a.jpg"], folder / "a.jpg", "would replace its own source"),
+        ([folder, folder / "a.jpg"], tmp_path / "x.png", "several pictures need a folder"),
+        ([folder], tmp_path / "old.png", "several pictures need a folder"),
+        ([tmp_path / "empty"], tmp_path / "out", "no pictures in"),
+        ([folder], tmp_path / "out", r"b.gif and .*b.png would both become .*b.png"),
+        ([folder / "a.jpg", folder / "a.jpg"], tmp_path / "out", "would both become"),
+    ]:
+        with pytest.raises(ImageError, match=words):
+            plan(inputs, output)
+    assert (tmp_path / "old.png").read_bytes() == b"old"
+    assert not (tmp_path / "out").exists()
+
+
+def test_goes_on_past_bad_files(folder: Path, tmp_path: Path, network: TransformerNet) -> None:
+    from faststyle.inference import Stylizer
+
+    (folder / "aa.jpg").write_bytes(b"")
+    (folder / "sub" / "b.png").write_bytes(b"no picture")
+    jobs = plan([folder], tmp_path / "out")
+    stylizer = Stylizer(network, {}, find_device("cpu"))
+    errors = stylize_files(stylizer, jobs, size=None, max_megapixels=1)
+    assert {path.name for path in errors} == {"aa.jpg", "b.png"}
+    for job in jobs:
+        if job.source in errors:
+            assert not job.target.exists()
+        else:
+            assert read_picture(job.target).size == read_picture(job.source).size
+
+
+def test_alpha_date_and_size(tmp_path: Path, network: TransformerNet) -> None:
+    from faststyle.inference import Stylizer
+
+    image = Image.fromarray(noise(40, 60))
+    image.putalpha(Image.fromarray(noise(40, 60)[..., 1]))
+    exif = Image.Exif()
+    exif.get_ifd(0x8769)[0x9003] = "2020:01:02 03:04:05"
+    image.save(tmp_path / "a.png", exif=exif.tobytes())
+    (job,) = plan([tmp_path / "a.png"], tmp_path / "b.png")
+    stylize_file(Stylizer(network, {}, find_device("cpu")), job, size=20, max_megapixels=1)
+    before, after = read_picture(tmp_path / "a.png"), read_picture(tmp_path / "b.png")
+    assert after.size == (20, 30)
+    assert after.alpha is not None
+    assert before.alpha is not None
+    small = np.asarray(Image.fromarray(before.alpha).resize((30, 20), Image.Resampling.LANCZOS))
+    assert np.array_equal(after.alpha, small)
+    assert after.captured == "2020:01:02 03:04:05"
