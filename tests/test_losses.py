@@ -46,6 +46,14 @@ def test_gram_matrix(channels: int, height: int, width: int, scale: float) -> No
     torch.testing.assert_close(gram_matrix(x.flip(3)), gram, rtol=1e-4, atol=1e-5)  # nor position
 
 
+def test_gram_matrix_gradient() -> None:
+    x = torch.randn(2, 3, 4, 5, dtype=torch.float64, requires_grad=True)
+    weights = torch.randn(2, 3, 3)  # not symmetric
+    (ours,) = torch.autograd.grad((gram_matrix(x) * weights).sum(), x)
+    (expected,) = torch.autograd.grad((torch.einsum("bihw,bjhw->bij", x, x) / 20 * weights).sum(), x)
+    torch.testing.assert_close(ours, expected, rtol=1e-5, atol=1e-6)
+
+
 def test_gram_matrix_stays_float32_under_autocast() -> None:
     with torch.autocast("cpu", dtype=torch.bfloat16):
         gram = gram_matrix(torch.full((1, 4, 8, 8), 300.0, dtype=torch.bfloat16))

@@ -5,6 +5,7 @@ Scale-free by default: relative errors, so that one pair of weights serves every
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -19,8 +20,24 @@ TINY = 1e-12  # keeps a relative error finite on an all-zero target
 def gram_matrix(features: Tensor) -> Tensor:
     """(B, C, H, W) to float32 (B, C, C): products of the channels, mean over positions."""
     with torch.autocast(features.device.type, enabled=False):
-        flat = features.float().flatten(2)  # (B, C, HW)
-        return flat @ flat.transpose(1, 2) / flat.shape[2]
+        flat = features.float().permute(0, 2, 3, 1).flatten(1, 2)  # (B, HW, C), a view of channels-last memory
+        gram: Tensor = _Gram.apply(flat)
+        return gram
+
+
+class _Gram(torch.autograd.Function):
+    """The product of a matrix with itself: one product backward, where autograd would take two and a copy."""
+
+    @staticmethod
+    def forward(ctx: Any, flat: Tensor) -> Tensor:
+        ctx.save_for_backward(flat)
+        return flat.mT @ flat / flat.shape[1]
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:  # type: ignore[override]
+        (flat,) = ctx.saved_tensors
+        result: Tensor = flat @ ((gradient + gradient.mT) / flat.shape[1])
+        return result
 
 
 def _squares(x: Tensor) -> Tensor:

@@ -1,12 +1,17 @@
 """The types of the settings in ``conf/``. Their defaults stand there, not here."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from faststyle.errors import ConfigError
+
+# what conf/ computes: a picture's name, and room for random crops
+OmegaConf.register_new_resolver("stem", lambda path: Path(path).stem if path else "style", replace=True)
+OmegaConf.register_new_resolver("pack_size", lambda image_size: round(image_size * 1.125), replace=True)
 
 
 @dataclass

@@ -29,9 +29,6 @@ from faststyle.training.module import StyleTransferModule, to_images
 
 log = logging.getLogger(__name__)
 
-OmegaConf.register_new_resolver("stem", lambda path: Path(path).stem if path else "style", replace=True)
-OmegaConf.register_new_resolver("pack_size", lambda image_size: round(image_size * 1.125), replace=True)
-
 GUARD_EVERY = 50  # steps between the guard's looks at a GPU
 NORMALIZATION_PICTURES = 64  # over which the normalised VGG's mean activations are taken
 
