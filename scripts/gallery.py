@@ -1,0 +1,64 @@
+"""Draws the shipped styles on the sample photographs, and writes checkpoints/README.md from what the weights say."""
+
+import argparse
+from pathlib import Path
+
+from faststyle.cli import one_line_errors
+from faststyle.images import contact_sheet, read_picture, resize_shorter_side, resize_to, write_picture
+from faststyle.inference import Stylizer
+from faststyle.samples import sample_photograph
+
+FOLDER = Path(__file__).resolve().parent.parent / "checkpoints"
+SAMPLES = ("astronaut", "coffee", "cat")
+HEIGHT = 512
+
+HEADER = """# Shipped styles
+
+Apply one by its name: `uv run python scripts/stylize.py photo.jpg --checkpoint NAME --output styled.jpg`.
+
+Content and style error are means over photographs that were not trained on, under the loss network that trained
+(relative errors; a style error of 0.03 shows the painting, 0.25 is a tint). The files hold this and the whole recipe
+in their metadata. This page and its pictures are made by `scripts/gallery.py`.
+
+The loss network was the original VGG-19 of Simonyan & Zisserman (2014), released by the Visual Geometry Group, Oxford,
+under CC BY 4.0. The photographs are scikit-image's samples; the paintings are in the public domain.
+"""
+
+
+def main() -> None:
+    """One picture for each style, and one with all of them for the project's README."""
+    photographs = [resize_shorter_side(read_picture(sample_photograph(name)), HEIGHT).rgb for name in SAMPLES]
+    sections = [HEADER]
+    rows = [[resize_to(p, HEIGHT // 2, p.shape[1] * (HEIGHT // 2) // p.shape[0]) for p in photographs]]
+    for path in sorted(FOLDER.glob("*.safetensors")):
+        stylizer = Stylizer.load(path, device="cpu")
+        stylized = [stylizer.stylize(photograph) for photograph in photographs]
+        write_picture(FOLDER / "images" / f"{path.stem}.jpg", contact_sheet([stylized]))
+        rows.append([resize_to(p, HEIGHT // 2, p.shape[1] * (HEIGHT // 2) // p.shape[0]) for p in stylized])
+        sections.append(describe(path, stylizer.info))
+    write_picture(FOLDER / "images" / "all.jpg", contact_sheet(rows))
+    (FOLDER / "README.md").write_text("\n".join(sections))
+
+
+def describe(path: Path, info: dict[str, dict[str, object]]) -> str:
+    """The section of one style."""
+    style, recipe, errors = info["style"], info["recipe"], info["evaluation"]
+    data = recipe["data"]
+    assert isinstance(data, dict)
+    return f"""## {path.stem}
+
+{style["title"]}, {style["artist"]}, {style["year"]} ([source]({style["source"]})).
+{info["step"]} steps of {data["batch_size"]} crops of {data["image_size"]} px, style picture {style["size"]} px,
+content error {errors["content_error"]:.2f}, style error {errors["style_error"]:.3f}, {path.stat().st_size / 1e6:.2f} MB.
+
+![{path.stem} on {", ".join(SAMPLES)}](images/{path.stem}.jpg)
+"""
+
+
+if __name__ == "__main__":
+    argparse.ArgumentParser(
+        description="Draw every style in checkpoints/ on the sample photographs (checkpoints/images/) and write "
+        "checkpoints/README.md: title, artist, year, recipe and errors come from the metadata of the weights."
+    ).parse_args()
+    with one_line_errors():
+        main()
