@@ -8,11 +8,16 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from faststyle.cli import one_line_errors
 
+if TYPE_CHECKING:
+    import torch
+    from omegaconf import DictConfig
+
 CHECKPOINTS = Path(__file__).resolve().parent.parent / "checkpoints"
-RECIPES = ("plain", "default")
+CONF = CHECKPOINTS.parent / "conf"
 
 
 def parse(argv: list[str] | None = None) -> argparse.Namespace:
@@ -22,14 +27,13 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     train = kinds.add_parser(
         "train",
         help="images/s of the plain recipe and of the default recipe, alternating in one process",
-        description="plain: width 32, float32, contiguous, eager, VGG-19 to relu4_3 on stylised picture and photograph "
-        "alike, as in pytorch/examples. default: conf/train.yaml.",
+        description="plain: as in pytorch/examples (width 32, float32, contiguous, eager, stylised picture and "
+        "photograph both to relu4_3 of VGG-19). default: conf/train.yaml. Loss networks have random weights.",
     )
     train.add_argument("--rounds", type=int, default=5, help="counted steps of each; default: %(default)s")
     train.add_argument("--size", type=int, default=256, help="crops in pixels; default: %(default)s")
     train.add_argument("--batch-size", type=int, default=4, help="default: %(default)s")
-    train.add_argument("--loss-network-weights", help="default: random weights, which take the same time")
-    train.add_argument("--only", choices=RECIPES, help="run one recipe and print its peak memory")
+    train.add_argument("--only", choices=("plain", "default"), help="run one recipe and print its peak memory")
     inference = kinds.add_parser("inference", help="milliseconds of a forward pass")
     inference.add_argument("--checkpoint", type=Path, default=CHECKPOINTS / "starry_night.safetensors")
     inference.add_argument("--sizes", type=int, nargs="+", default=[256, 512, 1024], help="default: 256 512 1024")
@@ -40,53 +44,77 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def make_step(recipe: str, size: int, batch_size: int, weights: str | None) -> Callable[[], None]:
-    """One optimiser step of a recipe on random pictures (the pictures do not change the time)."""
+def plain_step(photographs: "torch.Tensor") -> Callable[[], None]:
+    """What pytorch/examples does: everything float32, contiguous and eager; both pictures go to relu4_3."""
     import torch
-    from hydra import compose, initialize_config_dir
+    import torch.nn.functional as F
 
-    from faststyle.loss_network import build_loss_network, load_loss_network
-    from faststyle.losses import PerceptualLoss
+    from faststyle.loss_network import build_loss_network
     from faststyle.network import NORMS
-    from faststyle.training.run import bf16_is_faster, build_network, layer_weights
+    from faststyle.training.run import build_network
 
-    plain = recipe == "plain"
-    overrides = ["network=johnson", "loss=johnson"] if plain else []
-    with initialize_config_dir(str(CHECKPOINTS.parent / "conf"), version_base="1.3"):
-        cfg = compose("train", overrides)
-    ours = NORMS["instance"]
-    if plain:
-        NORMS["instance"] = lambda channels: torch.nn.InstanceNorm2d(channels, affine=True)
-    network = build_network(cfg)
+    def gram(x: torch.Tensor) -> torch.Tensor:
+        flat = x.flatten(2)
+        return flat.bmm(flat.transpose(1, 2)) / (flat.shape[1] * flat.shape[2])
+
+    ours, NORMS["instance"] = NORMS["instance"], lambda channels: torch.nn.InstanceNorm2d(channels, affine=True)
+    network = build_network(compose(["network=johnson"]))
     NORMS["instance"] = ours
-    content, style = layer_weights(cfg.loss.content_layers), layer_weights(cfg.loss.style_layers)
-    layers = [*content, *style]
-    net = load_loss_network("vgg19", layers, weights=weights) if weights else build_loss_network("vgg19", layers)
-    loss = PerceptualLoss(
-        net,
-        torch.rand(1, 3, 256, 256),
-        content_layers={**content, "relu4_3": 1.0} if plain else content,  # plain: the photograph goes as deep
-        style_layers=style,
-        content_weight=1,
-        style_weight=20,
-        tv_weight=0,
-        normalize="relative",
-    )
-    photographs = torch.rand(batch_size, 3, size, size)
-    if not plain:
-        network, loss = network.to(memory_format=torch.channels_last), loss.to(memory_format=torch.channels_last)
-        photographs = photographs.to(memory_format=torch.channels_last)
-    optimizer = torch.optim.Adam(network.parameters(), 1e-3, fused=not plain)
-    bf16 = not plain and bf16_is_faster()
+    loss_network = build_loss_network("vgg19", ["relu1_2", "relu2_2", "relu3_3", "relu4_3"])
+    targets = {name: gram(x) for name, x in loss_network(torch.rand(1, 3, 256, 256)).items()}
+    optimizer = torch.optim.Adam(network.parameters(), 1e-3, fused=False)
 
     def step() -> None:
+        optimizer.zero_grad()
+        stylized = network(photographs)
+        features, content = loss_network(stylized), loss_network(photographs)
+        loss = F.mse_loss(features["relu2_2"], content["relu2_2"])
+        for name, x in features.items():
+            loss = loss + F.mse_loss(gram(x), targets[name].expand(len(x), -1, -1))
+        loss.backward()
+        optimizer.step()
+
+    return step
+
+
+def default_step(photographs: "torch.Tensor") -> Callable[[], None]:
+    """The step of conf/train.yaml on this machine, without Lightning around it."""
+    import torch
+
+    from faststyle.loss_network import build_loss_network
+    from faststyle.losses import PerceptualLoss
+    from faststyle.training.run import bf16_is_faster, build_network, loss_settings
+
+    cfg = compose([])
+    settings = loss_settings(cfg)
+    loss_network = build_loss_network("vgg19", [*settings["content_layers"], *settings["style_layers"]])
+    loss = PerceptualLoss(loss_network, torch.rand(1, 3, 256, 256), **settings).to(memory_format=torch.channels_last)
+    network = build_network(cfg).to(memory_format=torch.channels_last)
+    photographs = photographs.to(memory_format=torch.channels_last)
+    optimizer = torch.optim.Adam(network.parameters(), 1e-3, fused=True)
+    bf16 = bf16_is_faster()
+
+    def step() -> None:
+        optimizer.zero_grad()
         with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
             terms = loss(network(photographs), photographs)
-        optimizer.zero_grad()
         terms["loss"].backward()
         optimizer.step()
 
     return step
+
+
+RECIPES = {"plain": plain_step, "default": default_step}
+
+
+def compose(overrides: list[str]) -> "DictConfig":
+    """The training configuration."""
+    import hydra
+
+    from faststyle.training.config import typed
+
+    with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
+        return typed(hydra.compose("train", [*overrides, "run_dir=runs"]))
 
 
 def seconds(call: Callable[[], None]) -> float:
@@ -102,14 +130,14 @@ def benchmark_train(args: argparse.Namespace) -> None:
 
     if args.threads:
         torch.set_num_threads(args.threads)
-    options = (args.size, args.batch_size, args.loss_network_weights)
+    photographs = torch.rand(args.batch_size, 3, args.size, args.size)  # the pictures do not change the time
     if args.only:
-        step = make_step(args.only, *options)
+        step = RECIPES[args.only](photographs)
         step()
         step()
         print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20)
         return
-    steps = {recipe: make_step(recipe, *options) for recipe in RECIPES}
+    steps = {recipe: make(photographs) for recipe, make in RECIPES.items()}
     times: dict[str, list[float]] = {recipe: [] for recipe in RECIPES}
     for _ in range(args.rounds + 1):  # the first round pays for set-up
         for recipe, step in steps.items():

@@ -45,11 +45,12 @@ def describe(path: Path, info: dict[str, dict[str, object]]) -> str:
     style, recipe, errors = info["style"], info["recipe"], info["evaluation"]
     data = recipe["data"]
     assert isinstance(data, dict)
+    megabytes = path.stat().st_size / 1e6
     return f"""## {path.stem}
 
 {style["title"]}, {style["artist"]}, {style["year"]} ([source]({style["source"]})).
 {info["step"]} steps of {data["batch_size"]} crops of {data["image_size"]} px, style picture {style["size"]} px,
-content error {errors["content_error"]:.2f}, style error {errors["style_error"]:.3f}, {path.stat().st_size / 1e6:.2f} MB.
+content error {errors["content_error"]:.2f}, style error {errors["style_error"]:.3f}, {megabytes:.2f} MB.
 
 ![{path.stem} on {", ".join(SAMPLES)}](images/{path.stem}.jpg)
 """

@@ -1,9 +1,12 @@
 """The transformer network: sizes, range, options."""
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import Tensor
 
 from conftest import make_config
 from faststyle.errors import ConfigError
@@ -51,16 +54,33 @@ def test_width_16_is_under_a_megabyte_in_half_precision() -> None:
     assert sum(p.numel() for p in network.parameters()) * 2 < 1_000_000
 
 
-def test_instance_norm_is_torchs() -> None:
-    x = torch.randn(2, 5, 7, 6) * 3 + 1
-    torch.testing.assert_close(InstanceNorm(5)(x), torch.nn.InstanceNorm2d(5, affine=True)(x))
+NORM_PATHS = [InstanceNorm.by_picture, InstanceNorm.written_out]
 
 
-def test_instance_norm_statistics_are_float32() -> None:
+@pytest.mark.parametrize("path", NORM_PATHS)
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+def test_instance_norm_is_torchs(path: Callable[..., Tensor], memory_format: torch.memory_format) -> None:
+    x = (torch.randn(2, 5, 7, 6) * 3 + 1).to(memory_format=memory_format)
+    ours, torchs = InstanceNorm(5), torch.nn.InstanceNorm2d(5, affine=True)
+    ours.weight.data.uniform_()
+    ours.bias.data.uniform_()
+    torchs.load_state_dict(ours.state_dict())
+    assert path(ours, x).is_contiguous(memory_format=memory_format)
+    torch.testing.assert_close(path(ours, x), torchs(x))
+    inputs = [x.clone().requires_grad_() for _ in range(2)]
+    path(ours, inputs[0]).square().sum().backward()
+    torchs(inputs[1]).square().sum().backward()
+    torch.testing.assert_close(inputs[0].grad, inputs[1].grad, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(ours.weight.grad, torchs.weight.grad, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("path", NORM_PATHS)
+def test_instance_norm_statistics_are_float32(path: Callable[..., Tensor]) -> None:
     x = (torch.randn(1, 2, 8, 8) + 300).bfloat16()
     expected = torch.nn.functional.instance_norm(x.float()).bfloat16()
-    assert InstanceNorm(2)(x).dtype == torch.bfloat16
-    torch.testing.assert_close(InstanceNorm(2)(x), expected, atol=0.1, rtol=0.05)
+    result = path(InstanceNorm(2), x)
+    assert result.dtype == torch.bfloat16
+    torch.testing.assert_close(result, expected, atol=0.1, rtol=0.05)
 
 
 def test_brightness_is_forgotten() -> None:

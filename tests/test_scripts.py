@@ -11,16 +11,16 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from conftest import ROOT, SHARED, noise
 from PIL import Image
-from test_checkpoint import BAD as BAD_CHECKPOINTS
-from test_checkpoint import make_bad_checkpoint
-from test_images import BAD as BAD_PICTURES
 
+from conftest import ROOT, SHARED, noise
 from faststyle.checkpoint import save_weights
 from faststyle.cli import one_line_errors
 from faststyle.images import read_picture
 from faststyle.network import TransformerNet
+from test_checkpoint import BAD as BAD_CHECKPOINTS
+from test_checkpoint import make_bad_checkpoint
+from test_images import BAD as BAD_PICTURES
 
 SCRIPTS = sorted(path.stem for path in (ROOT / "scripts").glob("*.py"))
 VGG = SHARED / "weights" / "vgg19_caffe_conv_fp16.safetensors"

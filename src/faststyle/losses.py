@@ -34,7 +34,7 @@ class _Gram(torch.autograd.Function):
         return flat.mT @ flat / flat.shape[1]
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
         (flat,) = ctx.saved_tensors
         result: Tensor = flat @ ((gradient + gradient.mT) / flat.shape[1])
         return result

@@ -57,8 +57,8 @@ class NetworkConfig:
 class InstanceNorm(nn.Module):
     """Instance normalisation with a learned scale and shift (Ulyanov et al. 2016, arXiv:1607.08022).
 
-    Statistics are float32 whatever the input's type. Written out, because ``nn.InstanceNorm2d`` copies
-    channels-last input to contiguous and back.
+    Statistics are float32 whatever the input's type. In place of ``nn.InstanceNorm2d``, which copies channels-last
+    input to contiguous and back.
     """
 
     def __init__(self, channels: int, eps: float = 1e-5) -> None:
@@ -68,10 +68,23 @@ class InstanceNorm(nn.Module):
         self.eps = eps
 
     def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) to the same, with more than one pixel."""
+        return self.by_picture(x) if x.device.type == "cpu" else self.written_out(x)
+
+    def by_picture(self, x: Tensor) -> Tensor:
+        """Batch normalisation over a batch of one: PyTorch's kernel for it on the CPU keeps channels-last memory."""
+        one = [
+            F.batch_norm(picture, None, None, self.weight, self.bias, True, 0.0, self.eps)
+            for picture in torch.split(x, 1)
+        ]
+        return one[0] if len(one) == 1 else torch.cat(one)
+
+    def written_out(self, x: Tensor) -> Tensor:
+        """Elementary operations, which a compiler fuses."""
         var, mean = torch.var_mean(x.float(), dim=(2, 3), correction=0, keepdim=True)  # (B, C, 1, 1)
         scale = self.weight[:, None, None] * torch.rsqrt(var + self.eps)
         shift = self.bias[:, None, None] - mean * scale
-        return torch.addcmul(shift, x, scale).to(x.dtype)
+        return (x * scale + shift).to(x.dtype)
 
 
 NORMS: dict[str, Callable[[int], nn.Module]] = {"instance": InstanceNorm, "batch": nn.BatchNorm2d}

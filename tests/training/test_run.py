@@ -155,7 +155,7 @@ def test_resume_auto_without_a_checkpoint_starts(
 
 def test_resume_auto_of_a_finished_run_only_exports(train_overrides: list[str], tmp_path: Path) -> None:
     first = train(composed(train_overrides))
-    again = train(composed([*train_overrides, "resume=auto", f"output={tmp_path / 'again.safetensors'}"]))
+    again = train(composed([*train_overrides, "resume=auto", f"run_dir={tmp_path / 'sibling'}"]))
     a, b = load_checkpoint(first).network.state_dict(), load_checkpoint(again).network.state_dict()
     assert all(torch.equal(a[name], b[name]) for name in a)
 

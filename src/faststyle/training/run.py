@@ -38,6 +38,7 @@ ADVICE = (
     ".*does not have many workers.*",  # crops are slices of an array
     ".*module.s. in eval mode.*",  # the frozen loss network
     ".*Checkpoint directory .* exists.*",  # resuming
+    ".*dirpath has changed.*",  # resuming into a new run folder
     ".*treespec.*",  # Lightning's own use of PyTorch
 )
 
@@ -118,9 +119,7 @@ def build_network(cfg: DictConfig) -> TransformerNet:
 
 def build_loss(cfg: DictConfig, style: Picture, photographs: Tensor) -> PerceptualLoss:
     """The loss with its network; ``photographs`` (uint8) set the normalised VGG's scales."""
-    settings = _plain(cfg.loss)
-    for key in ("content_layers", "style_layers"):
-        settings[key] = layer_weights(settings[key])
+    settings = loss_settings(cfg)
     layers = [*settings["content_layers"], *settings["style_layers"]]
     net = cfg.loss_network
     loss_network = load_loss_network(net.architecture, layers, weights=net.weights, pooling=net.pooling)
@@ -129,6 +128,14 @@ def build_loss(cfg: DictConfig, style: Picture, photographs: Tensor) -> Perceptu
             raise ConfigError(f"loss_network.normalized needs a VGG, found {net.architecture}")
         loss_network.normalize_activations(to_images(photographs[:NORMALIZATION_PICTURES]))
     return PerceptualLoss(loss_network, to_images(torch.from_numpy(style.rgb.copy())[None]), **settings)
+
+
+def loss_settings(cfg: DictConfig) -> dict[str, Any]:
+    """``cfg.loss`` as ``PerceptualLoss`` takes it."""
+    settings: dict[str, Any] = _plain(cfg.loss)
+    for key in ("content_layers", "style_layers"):
+        settings[key] = layer_weights(settings[key])
+    return settings
 
 
 def layer_weights(layers: Any) -> dict[str, float]:
