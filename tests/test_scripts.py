@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -162,6 +163,14 @@ class TestStylize:
         assert done.returncode == 2
         assert done.stderr == "error: no picture a.jpg\n"
         assert "Traceback" in run("stylize", "a.jpg", "--checkpoint", "x", "--output", "b.jpg", "--debug").stderr
+
+
+def test_readmes_first_command(tmp_path: Path) -> None:
+    (line,) = [line for line in (ROOT / "README.md").read_text().splitlines() if "pip install uv &&" in line]
+    command = shlex.split(line.split(" uv run python scripts/stylize.py ")[1])
+    done = run("stylize", *command, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert read_picture(tmp_path / command[-1]).size == (512, 512)
 
 
 class TestTrain:

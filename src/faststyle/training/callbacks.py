@@ -100,10 +100,13 @@ class SampleGrid(Callback):
 
 
 class NonFiniteGuard(Callback):
-    """Stops at the first infinite or NaN loss, before its weights can be saved.
+    """Stops at the first infinite or NaN loss or weight, before a checkpoint can be written of it.
 
-    Remembers the step on the device and asks for it every ``every`` steps, so that a GPU need not wait each step.
+    Remembers the step on the device and asks for it now and then, so that a GPU need not wait each step; always before
+    a checkpoint, which is written every ``every`` steps.
     """
+
+    LOOK_EVERY = 50  # steps, on a GPU
 
     def __init__(self, checkpoints: Path, every: int) -> None:
         self.checkpoints, self.every = checkpoints, every
@@ -114,17 +117,19 @@ class NonFiniteGuard(Callback):
         loss = outputs["loss"].detach()
         bad = torch.where(loss.isfinite(), torch.inf, float(step))
         self.bad_step = bad if self.bad_step is None else torch.minimum(self.bad_step, bad)
-        if step % self.every == 0 or loss.device.type == "cpu":
-            self.check()
+        if step % self.every == 0 or step % self.LOOK_EVERY == 0 or loss.device.type == "cpu":
+            self.check(trainer, pl_module)
 
-    def on_train_end(self, *_: Any) -> None:
-        self.check()
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.check(trainer, pl_module)
 
-    def check(self) -> None:
-        """Raises ``NonFiniteLossError`` if any loss since the start was not finite."""
+    def check(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Raises ``NonFiniteLossError`` if a loss since the start was not finite, or a weight is not."""
         step = torch.inf if self.bad_step is None else self.bad_step.item()
+        if step == torch.inf and not all(weight.isfinite().all() for weight in pl_module.state_dict().values()):
+            step = trainer.global_step  # a gradient overflowed
         if step < torch.inf:
-            last = newest_checkpoint(self.checkpoints)
+            last = newest_checkpoint(self.checkpoints, "*.ckpt")
             raise NonFiniteLossError(
                 f"the loss is not finite at step {step:.0f}: lower optimizer.learning_rate or the loss weights; "
                 f"last good checkpoint: {last or 'none'}"
@@ -158,6 +163,6 @@ class StopOnSignal(Callback):
             signal.signal(*self.previous.popitem())
 
 
-def newest_checkpoint(folder: Path) -> Path | None:
-    """The ``.ckpt`` file written last below ``folder``."""
-    return max(folder.rglob("*.ckpt"), key=lambda path: path.stat().st_mtime, default=None)
+def newest_checkpoint(folder: Path, pattern: str) -> Path | None:
+    """The file written last of those in ``folder`` that match ``pattern``."""
+    return max(folder.glob(pattern), key=lambda path: path.stat().st_mtime, default=None)

@@ -78,6 +78,7 @@ class _Trainer:
     strategy: str = MISSING
     precision: str = MISSING
     compile: bool = MISSING
+    threads: int | None = MISSING
     max_steps: int = MISSING
     log_every_n_steps: int = MISSING
     checkpoint_every: int = MISSING

@@ -29,9 +29,7 @@ from faststyle.training.module import StyleTransferModule, to_images
 
 log = logging.getLogger(__name__)
 
-GUARD_EVERY = 50  # steps between the guard's looks at a GPU
 NORMALIZATION_PICTURES = 64  # over which the normalised VGG's mean activations are taken
-
 
 # Lightning's advice that does not hold here
 ADVICE = (
@@ -61,7 +59,7 @@ def train(cfg: DictConfig) -> Path:
     style = load_style(cfg.style)
     network = build_network(cfg)
     data = PackDataModule(**_plain(cfg.data), seed=cfg.seed)
-    loss = build_loss(cfg, style, data.held_out)
+    loss = build_loss(cfg, style, data.pixels)
     module = StyleTransferModule(
         network, loss, **_plain(cfg.optimizer), max_steps=cfg.trainer.max_steps, recipe=recipe
     ).to(memory_format=torch.channels_last)
@@ -83,15 +81,23 @@ def train(cfg: DictConfig) -> Path:
 
 
 def make_recipe(cfg: DictConfig) -> dict[str, Any]:
-    """What determines the result, as plain values."""
-    keys = ("network", "loss_network", "loss", "optimizer", "seed", "init")
-    recipe: dict[str, Any] = {key: _plain(cfg[key]) for key in keys}
-    style = _plain(cfg.style)
-    known = Path(style["image"] or "").name == style.pop("file")  # else the title is another picture's
-    recipe["style"] = style if known else {key: style[key] for key in ("name", "image", "size")}
-    recipe["data"] = {key: cfg.data[key] for key in ("root", "image_size", "pack_size", "batch_size", "holdout")}
-    recipe["max_steps"] = cfg.trainer.max_steps
-    return recipe
+    """What determines the result, as plain values. Files are named without their folders, which may move."""
+    recipe: dict[str, Any] = {key: _plain(cfg[key]) for key in ("network", "loss", "optimizer", "seed")}
+    style = _plain(cfg.style) | {"image": _name(cfg.style.image)}
+    if style.pop("file") != style["image"]:  # another picture's title
+        style = {key: style[key] for key in ("name", "image", "size")}
+    data = {key: cfg.data[key] for key in ("image_size", "pack_size", "batch_size", "holdout")}
+    return recipe | {
+        "style": style,
+        "loss_network": _plain(cfg.loss_network) | {"weights": _name(cfg.loss_network.weights)},
+        "data": data | {"root": _name(cfg.data.root)},
+        "max_steps": cfg.trainer.max_steps,
+        "init": _name(cfg.init),
+    }
+
+
+def _name(path: str | None) -> str | None:
+    return Path(path).name if path else None
 
 
 def load_style(style: DictConfig) -> Picture:
@@ -154,12 +160,14 @@ def build_trainer(
     settings = _plain(cfg.trainer)
     checkpoint_every, sample_every = settings.pop("checkpoint_every"), settings.pop("sample_every")
     del settings["compile"]
+    if threads := settings.pop("threads"):
+        torch.set_num_threads(threads)
     if settings["precision"] == "auto":
         settings["precision"] = "bf16-mixed" if bf16_is_faster() else "32-true"
     checkpoints = run_dir / "checkpoints"
     callbacks: list[pl.Callback] = [
         TrainingBar(data.batch_size),
-        NonFiniteGuard(checkpoints, min(GUARD_EVERY, checkpoint_every)),
+        NonFiniteGuard(checkpoints, checkpoint_every),
         SampleGrid(run_dir / "samples", data.held_out[:4], style.rgb, sample_every),
         signals,
         ModelCheckpoint(
@@ -224,7 +232,7 @@ def export(
         "evaluation": asdict(Evaluation.mean(results)) if results else {},
     }
     save_weights(path, module.network, info)
-    log.info("weights: %s", path)
+    log.info("apply the style: uv run python scripts/stylize.py photo.jpg --checkpoint %s --output styled.jpg", path)
 
 
 def _keep_checkpoint(trainer: pl.Trainer, run_dir: Path) -> None:
@@ -241,7 +249,9 @@ def _find_checkpoint(resume: str | None, run_dir: Path) -> Path | None:
         if not Path(resume).is_file():
             raise CheckpointError(f"resume: no checkpoint {resume}")
         return Path(resume)
-    found = newest_checkpoint(run_dir) or newest_checkpoint(run_dir.parent)
+    found = newest_checkpoint(run_dir, "checkpoints/*.ckpt") or newest_checkpoint(
+        run_dir.parent, "*/checkpoints/*.ckpt"
+    )
     log.info("resume: %s", found or f"nothing in {run_dir.parent}, starting afresh")
     return found
 
