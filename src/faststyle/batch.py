@@ -1,6 +1,5 @@
 """Which picture goes where, and stylising one after the other."""
 
-import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,11 +7,16 @@ from pathlib import Path
 from tqdm import tqdm
 
 from faststyle.errors import FaststyleError, ImageError
-from faststyle.images import WRITERS, Picture, check_output, find_pictures, read_picture, resize_shorter_side
-from faststyle.images import write_picture as write
+from faststyle.images import (
+    WRITERS,
+    Picture,
+    check_output,
+    find_pictures,
+    read_picture,
+    resize_shorter_side,
+    write_picture,
+)
 from faststyle.inference import Stylizer
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -71,7 +75,7 @@ def stylize_file(stylizer: Stylizer, job: Job, *, size: int | None, max_megapixe
     if size is not None:
         picture = resize_shorter_side(picture, size)
     result = Picture(stylizer.stylize(picture.rgb), picture.alpha, picture.captured)
-    write(job.target, result)
+    write_picture(job.target, result)
     return result
 
 

@@ -89,13 +89,13 @@ def decode_picture(data: bytes, *, name: str, max_megapixels: float = MAX_MEGAPI
                 f"{name} has {megapixels:.1f} megapixels, the limit is {max_megapixels:g} (--max-megapixels raises it)"
             )
         image.load()
+        return _convert(image, name)
     except UnidentifiedImageError as error:
         raise ImageError(f"{name} is no picture of a known format ({', '.join(READABLE)})") from error
     except ImageError:
         raise
     except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, ValueError, struct.error, ...
         raise ImageError(f"{name} is damaged: {error}") from error
-    return _convert(image, name)
 
 
 _limit_lock = threading.Lock()
@@ -151,7 +151,9 @@ def _to_8_bit(image: Image.Image) -> Image.Image:
 
 
 def _to_srgb(image: Image.Image, profile: bytes | None, name: str) -> Image.Image:
-    if profile and image.mode in ("RGB", "CMYK", "L"):
+    if image.mode not in ("RGB", "CMYK", "L"):
+        image = image.convert("RGB")
+    if profile:
         from PIL import ImageCms  # loads littlecms, needed for few pictures
 
         try:
