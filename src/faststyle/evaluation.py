@@ -27,7 +27,7 @@ class Evaluation:
         return cls(*(sum(column) / len(rows) for column in zip(*rows, strict=True)))
 
 
-# One measure for all checkpoints, whatever layers they were trained with: those of conf/loss/strong.yaml.
+# One measure for all checkpoints, whatever layers they were trained with: those of conf/loss/balanced.yaml.
 MEASURE = {
     "vgg16": (["relu3_2"], ["relu1_2", "relu2_2", "relu3_3", "relu4_1"]),
     "vgg19": (["relu3_2"], ["relu1_2", "relu2_2", "relu3_3", "relu4_1"]),

@@ -42,7 +42,7 @@ def test_a_run_writes_everything(train_overrides: list[str], tmp_path: Path) -> 
     info = load_checkpoint(path).info
     assert info["style"]["name"] == "painting"
     assert "artist" not in info["style"]
-    assert info["recipe"]["loss"]["style_weight"] == 20
+    assert info["recipe"]["loss"]["style_weight"] == 10
     assert info["step"] == 4
     assert set(info["losses"]) == {"loss", "content_loss", "style_loss", "tv_loss"}
     assert info["evaluation"]["style_error"] > 0
