@@ -22,7 +22,7 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     add("--loss-network", default="vgg19", help="vgg16, vgg19 or resnet50; default: %(default)s")
     add("--weights", default="download", help="file of the loss network's weights; default: torchvision's, downloaded")
     add("--size", type=int, default=256, help="shorter side of the photographs in pixels; default: %(default)s")
-    add("--style-size", type=int, default=256, help="shorter side of the painting in pixels; default: %(default)s")
+    add("--style-size", type=int, default=512, help="shorter side of the painting in pixels; default: %(default)s")
     add("--json", type=Path, metavar="FILE", help="write all figures there, too")
     add("--debug", action="store_true", help="tracebacks in place of one-line errors")
     return parser.parse_args(argv)

@@ -10,7 +10,7 @@ from faststyle.samples import sample_photograph
 
 FOLDER = Path(__file__).resolve().parent.parent / "checkpoints"
 SAMPLES = ("astronaut", "coffee", "cat")
-HEIGHT = 512
+HEIGHT = 400
 
 HEADER = """# Shipped styles
 
@@ -43,14 +43,17 @@ def main() -> None:
 def describe(path: Path, info: dict[str, dict[str, object]]) -> str:
     """The section of one style."""
     style, recipe, errors = info["style"], info["recipe"], info["evaluation"]
-    data = recipe["data"]
+    data, loss = recipe["data"], recipe["loss"]
     assert isinstance(data, dict)
+    assert isinstance(loss, dict)
+    command = f"style={path.stem} style.size={style['size']} loss.style_weight={loss['style_weight']:g}"
     megabytes = path.stat().st_size / 1e6
     return f"""## {path.stem}
 
 {style["title"]}, {style["artist"]}, {style["year"]} ([source]({style["source"]})).
-{info["step"]} steps of {data["batch_size"]} crops of {data["image_size"]} px, style picture {style["size"]} px,
-content error {errors["content_error"]:.2f}, style error {errors["style_error"]:.3f}, {megabytes:.2f} MB.
+{info["step"]} steps of {data["batch_size"]} crops of {data["image_size"]} px:
+`experiment=fast {command} trainer.max_steps={info["step"]}`.
+Content error {errors["content_error"]:.2f}, style error {errors["style_error"]:.3f}, {megabytes:.2f} MB.
 
 ![{path.stem} on {", ".join(SAMPLES)}](images/{path.stem}.jpg)
 """

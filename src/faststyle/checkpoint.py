@@ -39,7 +39,8 @@ def save_weights(path: str | Path, network: TransformerNet, info: dict[str, Any]
     _check_finite(tensors, str(path))
     header = {"format": FORMAT, "network": asdict(network.config), **info}
     with replacing(path) as temporary:
-        safetensors.torch.save_file(tensors, temporary, metadata={KEY: json.dumps(header)})
+        # not save_file, which makes a file that only its owner may read
+        temporary.write_bytes(safetensors.torch.save(tensors, metadata={KEY: json.dumps(header)}))
 
 
 def check_weights_path(path: str | Path) -> Path:
