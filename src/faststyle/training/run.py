@@ -1,5 +1,6 @@
 """``train(cfg)``: from a composed configuration to a weights file. The only place that sees a ``DictConfig``."""
 
+import ctypes
 import logging
 import time
 import warnings
@@ -65,6 +66,8 @@ def train(cfg: DictConfig) -> Path:
     ).to(memory_format=torch.channels_last)
     signals = StopOnSignal()
     trainer = build_trainer(cfg, run_dir, data, style, signals)
+    if trainer.strategy.root_device.type == "cpu":
+        keep_freed_memory()
     if cfg.trainer.compile and trainer.strategy.root_device.type == "cuda":
         network.compile()
         loss.loss_network.compile()
@@ -216,6 +219,15 @@ def bf16_is_faster() -> bool:
         a @ a
         seconds[dtype] = time.perf_counter() - start
     return seconds[torch.bfloat16] < seconds[torch.float32]
+
+
+def keep_freed_memory(keep: bool = True) -> None:
+    """Lets glibc keep what tensors free: giving it back and faulting it in again took a tenth of a step on a CPU."""
+    if not hasattr(libc := ctypes.CDLL(None), "mallopt"):
+        return  # another C library
+    trim_threshold, mmap_max = -1, -4  # mallopt's numbers
+    libc.mallopt(mmap_max, 0 if keep else 65536)
+    libc.mallopt(trim_threshold, -1 if keep else 128 * 1024)
 
 
 def export(
