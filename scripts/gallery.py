@@ -62,7 +62,8 @@ Content error {errors["content_error"]:.2f}, style error {errors["style_error"]:
 if __name__ == "__main__":
     argparse.ArgumentParser(
         description="Draw every style in checkpoints/ on the sample photographs (checkpoints/images/) and write "
-        "checkpoints/README.md: title, artist, year, recipe and errors come from the metadata of the weights."
+        "checkpoints/README.md: title, artist, year, recipe and errors come from the metadata of the weights. "
+        "Run it after putting new weights into checkpoints/."
     ).parse_args()
     with one_line_errors():
         main()

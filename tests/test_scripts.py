@@ -68,7 +68,7 @@ def photo(tmp_path: Path) -> Path:
 def test_help(script: str) -> None:
     done = run(script, "--help")
     assert done.returncode == 0
-    assert len(done.stdout) > 200
+    assert len(done.stdout) > 300
 
 
 def test_stylizes_help_answers_in_half_a_second() -> None:

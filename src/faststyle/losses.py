@@ -108,13 +108,13 @@ class TotalVariation(nn.Module):
         down = images[:, :, 1:] - images[:, :, :-1]
         right = images[:, :, :, 1:] - images[:, :, :, :-1]
         if self.normalize == "relative":
-            return sum_or_zero(down.square().mean(), down) + sum_or_zero(right.square().mean(), right)
+            return _mean_square(down) + _mean_square(right)
         return (_squares(down) + _squares(right)).mean()
 
 
-def sum_or_zero(value: Tensor, of: Tensor) -> Tensor:
-    """A picture one pixel wide has no neighbours, whose mean would be NaN."""
-    return value if of.numel() else value.new_zeros(())
+def _mean_square(x: Tensor) -> Tensor:
+    """0 where there is nothing: a picture one pixel wide has no neighbours."""
+    return x.square().mean() if x.numel() else x.new_zeros(())
 
 
 class PerceptualLoss(nn.Module):
