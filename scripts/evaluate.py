@@ -37,10 +37,10 @@ def main(args: argparse.Namespace) -> None:
     from faststyle.evaluation import Evaluation, build_measure, evaluate
     from faststyle.files import replacing
     from faststyle.images import find_pictures, read_picture, resize_shorter_side
+    from faststyle.network import to_images
 
     def load(path: Path, size: int) -> torch.Tensor:
-        rgb = resize_shorter_side(read_picture(path), size).rgb
-        return torch.tensor(rgb).permute(2, 0, 1)[None].float() / 255
+        return to_images(torch.tensor(resize_shorter_side(read_picture(path), size).rgb)[None])
 
     photographs = find_pictures(args.images)
     if not photographs:

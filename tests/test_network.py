@@ -10,7 +10,7 @@ from torch import Tensor
 
 from conftest import make_config
 from faststyle.errors import ConfigError
-from faststyle.network import NORMS, PADDINGS, UPSAMPLERS, InstanceNorm, TransformerNet
+from faststyle.network import NORMS, PADDINGS, UPSAMPLERS, InstanceNorm, TransformerNet, to_images, to_pixels
 
 
 @settings(max_examples=25, deadline=None)
@@ -88,3 +88,12 @@ def test_brightness_is_forgotten() -> None:
     network = TransformerNet(make_config(padding="replicate")).eval()
     image = torch.rand(1, 3, 32, 32)
     torch.testing.assert_close(network(image), network(image * 0.5), atol=2e-3, rtol=0)
+
+
+def test_pixels_to_images_and_back() -> None:
+    pixels = torch.randint(256, (2, 8, 6, 3), dtype=torch.uint8)
+    images = to_images(pixels)
+    assert images.shape == (2, 3, 8, 6)
+    assert images.max() <= 1
+    assert images.is_contiguous(memory_format=torch.channels_last)
+    assert torch.equal(to_pixels(images), pixels)

@@ -52,17 +52,19 @@ class Stylizer:
         """uint8 (H, W, 3) sRGB, any size, to the same. Raises ``FaststyleError`` when memory does not suffice."""
         import torch
 
+        from faststyle.network import to_images, to_pixels
+
         if photograph.ndim != 3 or photograph.shape[2] != 3 or photograph.dtype != np.uint8 or not photograph.size:
             raise FaststyleError(f"expected a uint8 (H, W, 3) picture, found {photograph.dtype} {photograph.shape}")
         try:
             with torch.inference_mode():
                 pixels = torch.tensor(np.ascontiguousarray(photograph), device=self.device)
-                image = pixels.permute(2, 0, 1)[None].float() / 255  # (1, 3, H, W), channels-last in memory
+                image = to_images(pixels[None])
                 start = time.perf_counter()
                 stylized = self.network(image)
                 self._synchronize()
                 self.forward_ms = (time.perf_counter() - start) * 1e3
-                out: NDArray[np.uint8] = stylized[0].mul(255).round().byte().permute(1, 2, 0).cpu().numpy()
+                out: NDArray[np.uint8] = to_pixels(stylized)[0].cpu().numpy()
                 return out
         except (RuntimeError, MemoryError) as error:
             if isinstance(error, MemoryError | torch.OutOfMemoryError) or "allocate memory" in str(error):

@@ -18,7 +18,7 @@ DOWNLOAD = "download"
 VGG_BLOCKS = {"vgg16": (2, 2, 3, 3, 3), "vgg19": (2, 2, 4, 4, 4)}  # convolutions in each block
 VGG_WIDTHS = (64, 128, 256, 512, 512)
 RESNET_LAYERS = ("conv1", "relu1", "layer1", "layer2", "layer3", "layer4")
-POOLINGS = {"max": F.max_pool2d, "average": F.avg_pool2d}
+POOLINGS = {"max": nn.MaxPool2d, "average": nn.AvgPool2d}
 ARCHITECTURES = (*VGG_BLOCKS, "resnet50")
 
 
@@ -86,7 +86,7 @@ class VGG(LossNetwork):
                 # in place unless the layer before is wanted, too: less memory, the same values
                 self.features.append(nn.ReLU(inplace=name.replace("relu", "conv") not in self.layers))
             else:
-                self.features.append(nn.MaxPool2d(2) if pooling == "max" else nn.AvgPool2d(2))
+                self.features.append(POOLINGS[pooling](2))
 
     def stages(self) -> Iterator[tuple[str, nn.Module]]:
         return zip(self.names, self.features, strict=True)

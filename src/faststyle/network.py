@@ -183,6 +183,16 @@ class TransformerNet(nn.Module):
         return torch.sigmoid(self.to_rgb(x).float())[..., :height, :width]
 
 
+def to_images(pixels: Tensor) -> Tensor:
+    """uint8 (B, H, W, 3) to float (B, 3, H, W) in [0, 1], channels-last in memory."""
+    return pixels.permute(0, 3, 1, 2).float() / 255
+
+
+def to_pixels(images: Tensor) -> Tensor:
+    """The inverse of ``to_images``, rounded."""
+    return images.mul(255).round().byte().permute(0, 2, 3, 1)
+
+
 def pad_to_stride(images: Tensor) -> Tensor:
     """Pads the right and lower edges by reflection to a multiple of 4 px, at least 16 px."""
     height, width = images.shape[-2:]

@@ -6,7 +6,7 @@ from conftest import make_config
 from faststyle.loss_network import build_loss_network
 from faststyle.losses import PerceptualLoss
 from faststyle.network import TransformerNet
-from faststyle.training.module import StyleTransferModule, to_images
+from faststyle.training.module import StyleTransferModule
 
 
 def make_module() -> StyleTransferModule:
@@ -24,14 +24,6 @@ def make_module() -> StyleTransferModule:
     return StyleTransferModule(
         network, loss, learning_rate=1e-3, schedule="one_cycle", warmup=0.1, max_steps=10, recipe={"a": 1}
     )
-
-
-def test_to_images() -> None:
-    crops = torch.randint(256, (2, 8, 6, 3), dtype=torch.uint8)
-    images = to_images(crops)
-    assert images.shape == (2, 3, 8, 6)
-    assert images.is_contiguous(memory_format=torch.channels_last)
-    assert torch.equal((images * 255).round().byte().permute(0, 2, 3, 1), crops)
 
 
 def test_only_the_network_gets_gradients_and_is_saved() -> None:

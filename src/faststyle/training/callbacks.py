@@ -17,7 +17,8 @@ from tqdm import tqdm
 
 from faststyle.errors import NonFiniteLossError
 from faststyle.images import contact_sheet, resize_to, write_picture
-from faststyle.training.module import StyleTransferModule, to_images
+from faststyle.network import to_images, to_pixels
+from faststyle.training.module import StyleTransferModule
 
 
 class TrainingBar(ProgressBar):
@@ -89,7 +90,7 @@ class SampleGrid(Callback):
         pl_module.network.eval()
         stylized = pl_module.network(to_images(self.photographs.to(pl_module.device)))
         pl_module.network.train()
-        after = stylized.mul(255).round().byte().permute(0, 2, 3, 1).cpu().numpy()
+        after = to_pixels(stylized).cpu().numpy()
         blank = np.full_like(self.style, 255)
         sheet = contact_sheet([[self.style, *self.photographs.numpy()], [blank, *after]])
         path = self.folder / f"step-{trainer.global_step:06d}.png"

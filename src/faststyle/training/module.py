@@ -8,12 +8,7 @@ from torch import Tensor
 from torch.optim.lr_scheduler import OneCycleLR
 
 from faststyle.losses import PerceptualLoss
-from faststyle.network import TransformerNet
-
-
-def to_images(crops: Tensor) -> Tensor:
-    """uint8 (B, H, W, 3) to float (B, 3, H, W) in [0, 1], channels-last in memory."""
-    return crops.permute(0, 3, 1, 2).float() / 255
+from faststyle.network import TransformerNet, to_images
 
 
 class StyleTransferModule(LightningModule):

@@ -22,11 +22,11 @@ from faststyle.evaluation import Evaluation, evaluate
 from faststyle.images import Picture, read_picture, resize_shorter_side
 from faststyle.loss_network import VGG, load_loss_network
 from faststyle.losses import PerceptualLoss
-from faststyle.network import NetworkConfig, TransformerNet
+from faststyle.network import NetworkConfig, TransformerNet, to_images
 from faststyle.training.callbacks import NonFiniteGuard, SampleGrid, StopOnSignal, TrainingBar, newest_checkpoint
 from faststyle.training.config import typed
 from faststyle.training.datamodule import PackDataModule
-from faststyle.training.module import StyleTransferModule, to_images
+from faststyle.training.module import StyleTransferModule
 
 log = logging.getLogger(__name__)
 
