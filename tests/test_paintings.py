@@ -9,9 +9,8 @@ from hydra import compose, initialize_config_dir
 from PIL import Image
 
 from conftest import ROOT
-from faststyle import paintings
 from faststyle.images import read_picture, resize_to
-from faststyle.paintings import PAINTINGS
+from faststyle.paintings import PAINTINGS, thick_paint
 from test_scripts import load, run
 
 SIZE = 96
@@ -26,8 +25,8 @@ def painted(name: str) -> np.ndarray:
 @each_painting
 def test_a_seed_is_a_picture(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for table in ("COATS", "DOTS"):  # a tenth of the touches: quick
-        thinned = [(count // 10, *rest) for count, *rest in getattr(paintings, table)]
-        monkeypatch.setattr(paintings, table, thinned)
+        thinned = [(count // 10, *rest) for count, *rest in getattr(thick_paint, table)]
+        monkeypatch.setattr(thick_paint, table, thinned)
     picture, again, other = (PAINTINGS[name](32, seed=seed) for seed in (0, 0, 1))
     assert picture.shape == (32, 32, 3)
     assert picture.dtype == np.uint8
