@@ -2,6 +2,7 @@
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 from faststyle.cli import one_line_errors
 from faststyle.images import contact_sheet, read_picture, resize_shorter_side, resize_to, write_picture
@@ -40,18 +41,17 @@ def main() -> None:
     (FOLDER / "README.md").write_text("\n".join(sections))
 
 
-def describe(path: Path, info: dict[str, dict[str, object]]) -> str:
+def describe(path: Path, info: dict[str, Any]) -> str:
     """The section of one style."""
     style, recipe, errors = info["style"], info["recipe"], info["evaluation"]
-    data, loss = recipe["data"], recipe["loss"]
-    assert isinstance(data, dict)
-    assert isinstance(loss, dict)
+    data, loss, network = recipe["data"], recipe["loss"], recipe["loss_network"]
+    time = f", {info['seconds'] / 60:.0f} min on {info['device']}" if "seconds" in info else ""
     command = f"style={path.stem} style.size={style['size']} loss.style_weight={loss['style_weight']:g}"
     megabytes = path.stat().st_size / 1e6
     return f"""## {path.stem}
 
 {style["title"]}, {style["artist"]}, {style["year"]} ([source]({style["source"]})).
-{info["step"]} steps of {data["batch_size"]} crops of {data["image_size"]} px:
+{info["step"]} steps of {data["batch_size"]} crops of {data["image_size"]} px under {network["architecture"]}{time}:
 `experiment=fast {command} trainer.max_steps={info["step"]}`.
 Content error {errors["content_error"]:.2f}, style error {errors["style_error"]:.3f}, {megabytes:.2f} MB.
 

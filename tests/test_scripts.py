@@ -284,7 +284,15 @@ def test_prepare_coco_unreachable(tmp_path: Path) -> None:
 def test_benchmark_train(tmp_path: Path) -> None:
     done = run("benchmark", "train", "--rounds", 1, "--size", 32, "--batch-size", 1)
     assert done.returncode == 0, done.stderr
-    assert [line.split()[0] for line in done.stdout.splitlines()] == ["batch", "plain", "default", "ratio"]
+    assert [line.split()[0] for line in done.stdout.splitlines()] == [
+        "batch",
+        "plain",
+        "vgg19",
+        "compact",
+        "vgg19",
+        "compact",
+        "compact",
+    ]
 
 
 def test_benchmark_inference(weights: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import safetensors
 import safetensors.torch
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from faststyle.errors import CheckpointError, ConfigError
 from faststyle.files import replacing
@@ -34,10 +34,14 @@ def save_weights(path: str | Path, network: TransformerNet, info: dict[str, Any]
 
     Raises ``CheckpointError`` if a weight is not finite in half precision or the suffix is not ``.safetensors``.
     """
+    write_half(path, network, {"format": FORMAT, "network": asdict(network.config), **info})
+
+
+def write_half(path: str | Path, network: nn.Module, header: dict[str, Any]) -> None:
+    """The tensors of any network with a header. Raises as ``save_weights``."""
     path = check_weights_path(path)
     tensors = {name: value.detach().cpu().half().contiguous() for name, value in network.state_dict().items()}
     _check_finite(tensors, str(path))
-    header = {"format": FORMAT, "network": asdict(network.config), **info}
     with replacing(path) as temporary:
         # not save_file, which makes a file that only its owner may read
         temporary.write_bytes(safetensors.torch.save(tensors, metadata={KEY: json.dumps(header)}))

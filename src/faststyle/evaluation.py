@@ -31,6 +31,7 @@ class Evaluation:
 MEASURE = {
     "vgg16": (["relu3_2"], ["relu1_2", "relu2_2", "relu3_3", "relu4_1"]),
     "vgg19": (["relu3_2"], ["relu1_2", "relu2_2", "relu3_3", "relu4_1"]),
+    "compact": (["relu3_2"], ["relu1_2", "relu2_2", "relu3_3", "relu4_1"]),
     "resnet50": (["layer2"], ["relu1", "layer1", "layer2", "layer3"]),
 }
 

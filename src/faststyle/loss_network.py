@@ -1,6 +1,8 @@
-"""Frozen loss networks that return named layers: VGG-16 and VGG-19 (Simonyan & Zisserman 2014), ResNet-50."""
+"""Frozen loss networks that return named layers: VGG-16 and VGG-19 (Simonyan & Zisserman 2014), ResNet-50, and the
+embedded compact network, which was distilled from VGG-19."""
 
-from collections.abc import Collection, Iterable, Iterator
+import logging
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
 import safetensors
@@ -11,15 +13,20 @@ from torch import Tensor, nn
 
 from faststyle.errors import LossNetworkError
 
+log = logging.getLogger(__name__)
+
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
-DOWNLOAD = "download"
+DEFAULT = "default"  # weights: the network's own
+EMBEDDED = Path(__file__).resolve().parents[2] / "checkpoints" / "loss_networks"
 
-VGG_BLOCKS = {"vgg16": (2, 2, 3, 3, 3), "vgg19": (2, 2, 4, 4, 4)}  # convolutions in each block
-VGG_WIDTHS = (64, 128, 256, 512, 512)
+# convolutions in each block, and their width
+VGG_BLOCKS = {"vgg16": (2, 2, 3, 3, 3), "vgg19": (2, 2, 4, 4, 4), "compact": (2, 2, 4, 1)}
+VGG_WIDTHS = {"vgg16": (64, 128, 256, 512, 512), "vgg19": (64, 128, 256, 512, 512), "compact": (32, 64, 128, 256)}
 RESNET_LAYERS = ("conv1", "relu1", "layer1", "layer2", "layer3", "layer4")
 POOLINGS = {"max": nn.MaxPool2d, "average": nn.AvgPool2d}
 ARCHITECTURES = (*VGG_BLOCKS, "resnet50")
+AUTO = "auto"
 
 
 class LossNetwork(nn.Module):
@@ -35,9 +42,7 @@ class LossNetwork(nn.Module):
     def __init__(self, known_layers: Collection[str], layers: Iterable[str]) -> None:
         super().__init__()
         self.layers = tuple(dict.fromkeys(layers))
-        unknown = [name for name in self.layers if name not in known_layers]
-        if unknown or not self.layers:
-            raise LossNetworkError(f"unknown layer {', '.join(unknown) or '(none)'}; known: {', '.join(known_layers)}")
+        _check_layers(known_layers, self.layers)
         self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(IMAGENET_STD).view(3, 1, 1), persistent=False)
 
@@ -53,14 +58,24 @@ class LossNetwork(nn.Module):
         for name, stage in self.stages():
             x = stage(x)
             if name in wanted:
-                features[name] = x
+                features[name] = self.output(name, x)
             if len(features) == len(wanted):
                 break
         return features
 
+    def output(self, name: str, x: Tensor) -> Tensor:
+        """What is returned of a layer."""
+        return x
+
     def train(self, mode: bool = True) -> "LossNetwork":
         """Stays in evaluation mode: it is frozen."""
         return super().train(False)
+
+
+def _check_layers(known: Collection[str], layers: Collection[str]) -> None:
+    unknown = [name for name in layers if name not in known]
+    if unknown or not layers:
+        raise LossNetworkError(f"unknown layer {', '.join(unknown) or '(none)'}; known: {', '.join(known)}")
 
 
 class VGG(LossNetwork):
@@ -79,7 +94,7 @@ class VGG(LossNetwork):
         channels = 3
         for name in self.names:
             if name.startswith("conv"):
-                width = VGG_WIDTHS[int(name[4]) - 1]
+                width = VGG_WIDTHS[architecture][int(name[4]) - 1]
                 self.features.append(nn.Conv2d(channels, width, 3, padding=1))
                 channels = width
             elif name.startswith("relu"):
@@ -120,6 +135,30 @@ def vgg_layers(architecture: str) -> Iterator[str]:
         yield f"pool{block}"
 
 
+COMPACT_LAYERS = frozenset(name for name in vgg_layers("compact") if name.startswith("relu"))
+
+
+class Compact(VGG):
+    """VGG-19 to ``relu4_1`` at half its width, distilled from it by ``faststyle.training.distillation``.
+
+    A linear map after each returned layer makes distances and Gram matrices comparable to VGG-19's. It has
+    ``channels[name]`` outputs; by default as many as the layer, which is all that the distances need.
+    """
+
+    def __init__(self, layers: Iterable[str], channels: Mapping[str, int] | None = None) -> None:
+        layers = list(layers)
+        _check_layers(sorted(COMPACT_LAYERS), layers)
+        super().__init__("compact", layers, "max")
+        self.maps = nn.ModuleDict()
+        for name in self.layers:
+            width = VGG_WIDTHS["compact"][int(name[4]) - 1]
+            self.maps[name] = nn.Conv2d(width, (channels or {}).get(name, width), 1, bias=False)
+
+    def output(self, name: str, x: Tensor) -> Tensor:
+        mapped: Tensor = self.maps[name](x)
+        return mapped
+
+
 class ResNet50(LossNetwork):
     """ResNet-50 (He et al. 2015): ``conv1``, ``relu1`` and the four stages ``layer1`` ... ``layer4``."""
 
@@ -145,8 +184,12 @@ def build_loss_network(architecture: str, layers: Iterable[str], *, pooling: str
 
     Raises ``LossNetworkError`` on an unknown architecture, layer or pooling, or pooling that the network lacks.
     """
-    if architecture in VGG_BLOCKS:
-        network: LossNetwork = VGG(architecture, layers, pooling)
+    if architecture == "compact":
+        network: LossNetwork = Compact(layers)
+        if pooling != "max":
+            raise LossNetworkError(f"compact has only max pooling, found loss_network.pooling={pooling}")
+    elif architecture in VGG_BLOCKS:
+        network = VGG(architecture, layers, pooling)
     elif architecture == "resnet50":
         if pooling != "max":
             raise LossNetworkError(f"resnet50 has only max pooling, found loss_network.pooling={pooling}")
@@ -156,18 +199,37 @@ def build_loss_network(architecture: str, layers: Iterable[str], *, pooling: str
     return network.eval().requires_grad_(False)
 
 
+def choose_architecture(architecture: str, layers: Iterable[str], *, weights: str | Path = DEFAULT) -> str:
+    """What ``"auto"`` stands for: VGG-19 where its weights are given or cached, else the compact network.
+
+    VGG-19, too, where ``layers`` holds one that the compact network lacks. Any other name is returned as it is.
+    """
+    if architecture != AUTO:
+        return architecture
+    cached = any(Path(torch.hub.get_dir(), "checkpoints").glob("vgg19-*.pth"))
+    if str(weights) != DEFAULT or cached or not COMPACT_LAYERS.issuperset(layers):
+        return "vgg19"
+    log.info(
+        "loss network: compact, which is embedded; loss_network=vgg19 downloads the full one (550 MB, once), "
+        "loss_network.weights=FILE takes it from a file"
+    )
+    return "compact"
+
+
 def load_loss_network(
-    architecture: str, layers: Iterable[str], *, weights: str | Path = DOWNLOAD, pooling: str = "max"
+    architecture: str, layers: Iterable[str], *, weights: str | Path = DEFAULT, pooling: str = "max"
 ) -> LossNetwork:
     """A frozen loss network with trained weights, cut after the deepest of ``layers``.
 
-    weights: ``"download"`` (torchvision's ImageNet weights, hash-checked and cached) or a file: ``.safetensors``,
-    or ``.pth`` that loads without running code.
+    weights: ``"default"`` (the embedded file of the compact network, torchvision's ImageNet weights of the others,
+    hash-checked and cached) or a file: ``.safetensors``, or ``.pth`` that loads without running code.
     Raises ``LossNetworkError``, also where the file is truncated, or lacks tensors, or holds wrong shapes.
     """
     network = build_loss_network(architecture, layers, pooling=pooling)
     source = str(weights)
-    tensors = _download(architecture) if source == DOWNLOAD else _read_tensors(Path(weights))
+    if source == DEFAULT and architecture == "compact":
+        source = str(EMBEDDED / "compact.safetensors")
+    tensors = _download(architecture) if source == DEFAULT else _read_tensors(Path(source))
     wanted = network.state_dict()
     missing = [name for name in wanted if name not in tensors and not name.endswith("num_batches_tracked")]
     if missing:

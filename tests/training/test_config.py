@@ -8,5 +8,5 @@ from faststyle.training.config import typed
 
 
 def test_unknown_key() -> None:
-    with pytest.raises(ConfigError, match="Key 'colour' not in '_Train'"):
+    with pytest.raises(ConfigError, match="Key 'colour' not in 'Train'"):
         typed(OmegaConf.create({"colour": 1}))

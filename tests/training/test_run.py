@@ -54,6 +54,19 @@ def test_a_run_writes_everything(train_overrides: list[str], tmp_path: Path) -> 
     assert [p.name for p in (tmp_path / "run" / "checkpoints").iterdir()] == ["step-000004.ckpt"]
 
 
+def test_quickstart_ends_with_a_picture_and_what_to_do_next(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    small = ["network.width=4", "network.residual_blocks=1", "data.image_size=32", "style.size=64"]
+    here = [f"data.cache_dir={tmp_path}", f"run_dir={tmp_path / 'run'}", "trainer=cpu", "trainer.max_steps=2"]
+    with caplog.at_level(logging.INFO):
+        weights = train(composed(["experiment=quickstart", *small, *here]))
+    assert load_checkpoint(weights).info["recipe"]["loss_network"]["architecture"] == "compact"
+    with Image.open(tmp_path / "run" / "preview.png") as preview:
+        assert preview.height == 400
+        assert preview.width > 1200
+    assert f"scripts/stylize.py photo.jpg --checkpoint {weights}" in caplog.text
+    assert "data=coco2017" in caplog.text
+
+
 def test_the_checkpoint_is_safe_and_small_and_serves_inference(train_overrides: list[str], tmp_path: Path) -> None:
     weights = train(composed(train_overrides))
     (path,) = (tmp_path / "run").rglob("*.ckpt")

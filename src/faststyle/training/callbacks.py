@@ -1,7 +1,9 @@
 """What happens around the training steps: progress, sample grids, the non-finite guard, signals."""
 
+import logging
 import signal
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -20,13 +22,15 @@ from faststyle.images import contact_sheet, resize_to, write_picture
 from faststyle.network import to_images, to_pixels
 from faststyle.training.module import StyleTransferModule
 
+log = logging.getLogger(__name__)
+
 
 class TrainingBar(ProgressBar):
     """One bar for all steps: images/s, losses, time left. Reads the losses twice a second, not every step."""
 
-    def __init__(self, images_per_step: int) -> None:
+    def __init__(self, images_per_step: int, losses: Sequence[str]) -> None:
         super().__init__()
-        self.images_per_step = images_per_step
+        self.images_per_step, self.losses = images_per_step, losses
         self.bar: tqdm[Any] | None = None
         self.enabled = True
 
@@ -47,7 +51,7 @@ class TrainingBar(ProgressBar):
         elapsed, steps = now - self.shown, trainer.global_step - self.shown_step
         if self.bar is None or (elapsed < 0.5 and trainer.global_step < trainer.max_steps) or not steps:
             return
-        losses = {name: f"{trainer.callback_metrics[f'{name}_loss'].item():.4g}" for name in ("content", "style")}
+        losses = {name.split("_")[0]: f"{trainer.callback_metrics[name].item():.4g}" for name in self.losses}
         rate = f"{steps * self.images_per_step / elapsed:.1f}"
         self.bar.set_postfix(losses | {"images/s": rate}, refresh=False)
         self.bar.update(steps)
@@ -154,6 +158,12 @@ class StopOnSignal(Callback):
 
     def on_train_end(self, *_: Any) -> None:
         self.restore()
+
+    def leave(self, trainer: Trainer) -> None:
+        """After a signal, when all is written: ``SystemExit`` with 128 + its number."""
+        if self.received:
+            log.warning("interrupted at step %d; resume=auto continues", trainer.global_step)
+            raise SystemExit(128 + self.received)
 
     def on_exception(self, *_: Any) -> None:
         self.restore()

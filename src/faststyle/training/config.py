@@ -8,9 +8,15 @@ from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from faststyle.errors import ConfigError
+from faststyle.samples import sample_photograph
 
-# what conf/ computes: a picture's name, and room for random crops
+PROJECT = Path(__file__).resolve().parents[3]
+
+# what conf/ computes: a picture's name, a path in this project, a sample
+# photograph, and room for random crops
 OmegaConf.register_new_resolver("stem", lambda path: Path(path).stem if path else "style", replace=True)
+OmegaConf.register_new_resolver("project", lambda path: str(PROJECT / path), replace=True)
+OmegaConf.register_new_resolver("sample", lambda name: str(sample_photograph(name)), replace=True)
 OmegaConf.register_new_resolver("pack_size", lambda image_size: round(image_size * 1.125), replace=True)
 
 
@@ -93,7 +99,9 @@ class _Logger:
 
 
 @dataclass
-class _Train:
+class Train:
+    """``conf/train.yaml``."""
+
     style: _Style = MISSING
     network: _Network = MISSING
     loss_network: _LossNetwork = MISSING
@@ -106,15 +114,53 @@ class _Train:
     init: str | None = MISSING
     resume: str | None = MISSING
     output: str | None = MISSING
+    preview: str | None = MISSING
     run_dir: str = MISSING
     styles_dir: str = MISSING
     debug: bool = MISSING
 
 
-def typed(cfg: DictConfig) -> DictConfig:
+@dataclass
+class _Policy:
+    content_layers: Any = MISSING
+    style_layers: Any = MISSING
+    content_weight: float = MISSING
+    style_weight: float = MISSING
+    learning_rate: float = MISSING
+
+
+@dataclass
+class _DistillOptimizer:
+    learning_rate: float = MISSING
+    warmup: float = MISSING
+
+
+@dataclass
+class Distill:
+    """``conf/distill.yaml``."""
+
+    teacher: str = MISSING
+    paintings: list[str] = MISSING
+    painting_sizes: list[int] = MISSING
+    start: str | None = MISSING
+    layers: list[str] = MISSING
+    policy: _Policy = MISSING
+    network: _Network = MISSING
+    data: _Data = MISSING
+    optimizer: _DistillOptimizer = MISSING
+    trainer: _Trainer = MISSING
+    logger: _Logger = MISSING
+    seed: int = MISSING
+    resume: str | None = MISSING
+    output: str | None = MISSING
+    run_dir: str = MISSING
+    debug: bool = MISSING
+
+
+def typed(cfg: DictConfig, schema: type = Train) -> DictConfig:
     """``cfg`` with every value of its type. Raises ``ConfigError`` that names the key, what was found and expected."""
     try:
-        result = OmegaConf.merge(OmegaConf.structured(_Train), cfg)
+        result = OmegaConf.merge(OmegaConf.structured(schema), cfg)
         OmegaConf.resolve(result)
     except OmegaConfBaseException as error:
         raise ConfigError(f"{error.full_key}: {str(error).splitlines()[0]}") from error
@@ -135,11 +181,11 @@ def _check(cfg: DictConfig) -> None:
     }
     for key, least in at_least.items():
         value = OmegaConf.select(cfg, key)
-        if value is None or value < least:
+        if value is not None and value < least:
             raise ConfigError(f"{key} must be at least {least}, found {value}")
     if not 0 < cfg.optimizer.learning_rate < 1:
         raise ConfigError(f"optimizer.learning_rate must be between 0 and 1, found {cfg.optimizer.learning_rate}")
     if not 0 < cfg.optimizer.warmup < 1:
         raise ConfigError(f"optimizer.warmup must be between 0 and 1, found {cfg.optimizer.warmup}")
-    if cfg.optimizer.schedule not in ("one_cycle", "constant"):
+    if cfg.optimizer.get("schedule", "constant") not in ("one_cycle", "constant"):
         raise ConfigError(f"optimizer.schedule must be one_cycle or constant, found {cfg.optimizer.schedule!r}")

@@ -21,9 +21,11 @@ from tqdm import tqdm
 from faststyle.errors import DataError, ImageError
 from faststyle.files import replacing
 from faststyle.images import SUFFIXES, decode_picture, find_pictures, square
+from faststyle.samples import read_sample_crop, sample_crop_names
 
 log = logging.getLogger(__name__)
 
+SAMPLES = "samples"  # as data.root: crops of the sample photographs
 FORMAT = 1  # of the pack's files; another number rebuilds
 
 
@@ -37,7 +39,10 @@ class Source:
 
 
 def open_source(root: Path) -> Source:
-    """A folder (nested folders, too) or a ``.zip``, read in place. Raises ``DataError``."""
+    """A folder (nested folders, too), a ``.zip``, read in place, or ``samples``. Raises ``DataError``."""
+    if str(root) == SAMPLES:
+        names = sample_crop_names()
+        return Source(names, read_sample_crop, _digest(names))
     if root.is_dir():
         files = find_pictures(root)
         names = [str(path.relative_to(root)) for path in files]
@@ -78,7 +83,7 @@ def load_pack(root: str | Path, size: int, cache_dir: str | Path) -> Pack:
 
     Raises ``DataError`` if the source is missing or empty, or if no picture in it can be read.
     """
-    root = Path(root).resolve()
+    root = Path(root) if root == SAMPLES else Path(root).resolve()
     source = open_source(root)
     folder = Path(cache_dir) / f"{root.stem}-{size}px-{source.fingerprint}"
     if not (folder / "index.json").is_file():

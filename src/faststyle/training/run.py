@@ -8,25 +8,29 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytorch_lightning as pl
 import torch
 from lightning_fabric.utilities.exceptions import MisconfigurationException
+from numpy.typing import NDArray
 from omegaconf import DictConfig, OmegaConf
-from pytorch_lightning.callbacks import ModelCheckpoint
+from pytorch_lightning.callbacks import ModelCheckpoint, Timer
 from pytorch_lightning.loggers import CSVLogger, Logger, WandbLogger
 from torch import Tensor
 
 from faststyle.checkpoint import check_weights_path, load_checkpoint, save_weights
 from faststyle.errors import CheckpointError, ConfigError, ImageError
 from faststyle.evaluation import Evaluation, evaluate
-from faststyle.images import Picture, read_picture, resize_shorter_side
-from faststyle.loss_network import VGG, load_loss_network
+from faststyle.images import Picture, contact_sheet, read_picture, resize_shorter_side, write_picture
+from faststyle.inference import Stylizer
+from faststyle.loss_network import VGG, choose_architecture, load_loss_network
 from faststyle.losses import PerceptualLoss
 from faststyle.network import NetworkConfig, TransformerNet, to_images
 from faststyle.training.callbacks import NonFiniteGuard, SampleGrid, StopOnSignal, TrainingBar, newest_checkpoint
 from faststyle.training.config import typed
 from faststyle.training.datamodule import PackDataModule
 from faststyle.training.module import StyleTransferModule
+from faststyle.training.pack import SAMPLES
 
 log = logging.getLogger(__name__)
 
@@ -49,50 +53,70 @@ def train(cfg: DictConfig) -> Path:
     ``SystemExit`` with 128 + the signal's number after a signal, when checkpoint and weights have been written.
     """
     cfg = typed(cfg)
+    net = cfg.loss_network
+    net.architecture = choose_architecture(net.architecture, loss_layers(cfg), weights=net.weights)
     run_dir = Path(cfg.run_dir)
     weights_path = check_weights_path(cfg.output or run_dir / f"{cfg.style.name}.safetensors")
-    resume = _find_checkpoint(cfg.resume, run_dir)
+    resume = find_checkpoint(cfg.resume, run_dir)
     recipe = make_recipe(cfg)
     if resume:
         _check_recipe(resume, recipe)
-    _quiet_lightning()
+    quiet_lightning()
     pl.seed_everything(cfg.seed, verbose=False)
     style = load_style(cfg.style)
+    preview = read_picture(cfg.preview).rgb if cfg.preview else None
     network = build_network(cfg)
-    data = PackDataModule(**_plain(cfg.data), seed=cfg.seed)
+    data = PackDataModule(**plain(cfg.data), seed=cfg.seed)
     loss = build_loss(cfg, style, data.pixels)
     module = StyleTransferModule(
-        network, loss, **_plain(cfg.optimizer), max_steps=cfg.trainer.max_steps, recipe=recipe
+        network, loss, **plain(cfg.optimizer), max_steps=cfg.trainer.max_steps, recipe=recipe
     ).to(memory_format=torch.channels_last)
+    grid = SampleGrid(run_dir / "samples", data.held_out[:4], style.rgb, cfg.trainer.sample_every)
     signals = StopOnSignal()
-    trainer = build_trainer(cfg, run_dir, data, style, signals)
-    if trainer.strategy.root_device.type == "cpu":
-        keep_freed_memory()
+    trainer = build_trainer(cfg, run_dir, [TrainingBar(data.batch_size, ("content_loss", "style_loss")), grid, signals])
     if cfg.trainer.compile and trainer.strategy.root_device.type == "cuda":
         network.compile()
         loss.loss_network.compile()
+    fit(trainer, module, data, resume)
+    if trainer.is_global_zero:
+        export(weights_path, module, data.held_out, trainer, recipe)
+        if preview is not None:
+            draw_preview(run_dir / "preview.png", preview, style, weights_path)
+        log.info(
+            "apply the style: uv run python scripts/stylize.py photo.jpg --checkpoint %s --output styled.jpg",
+            weights_path,
+        )
+        if cfg.data.root == SAMPLES:
+            log.info(
+                "train on COCO 2017 (18 GB): uv run python scripts/prepare_coco.py && "
+                "uv run python scripts/train.py style.image=painting.jpg data=coco2017"
+            )
+    signals.leave(trainer)
+    return weights_path
+
+
+def fit(trainer: pl.Trainer, module: pl.LightningModule, data: PackDataModule, resume: Path | None) -> None:
+    """Trains, and leaves a checkpoint of the last step."""
+    if trainer.strategy.root_device.type == "cpu":
+        keep_freed_memory()
     started = time.perf_counter()
     trainer.fit(module, data, ckpt_path=resume, weights_only=True)
     log.info("step %d after %.0f s", trainer.global_step, time.perf_counter() - started)
-    _keep_checkpoint(trainer, run_dir)
-    if trainer.is_global_zero:
-        export(weights_path, module, data.held_out, trainer, recipe)
-    if signals.received:
-        log.warning("interrupted at step %d; resume=auto continues", trainer.global_step)
-        raise SystemExit(128 + signals.received)
-    return weights_path
+    path = Path(trainer.default_root_dir) / "checkpoints" / f"step-{trainer.global_step:06d}.ckpt"
+    if not path.exists():
+        trainer.save_checkpoint(path, weights_only=False)
 
 
 def make_recipe(cfg: DictConfig) -> dict[str, Any]:
     """What determines the result, as plain values. Files are named without their folders, which may move."""
-    recipe: dict[str, Any] = {key: _plain(cfg[key]) for key in ("network", "loss", "optimizer", "seed")}
-    style = _plain(cfg.style) | {"image": _name(cfg.style.image)}
+    recipe: dict[str, Any] = {key: plain(cfg[key]) for key in ("network", "loss", "optimizer", "seed")}
+    style = plain(cfg.style) | {"image": _name(cfg.style.image)}
     if style.pop("file") != style["image"]:  # another picture's title
         style = {key: style[key] for key in ("name", "image", "size")}
     data = {key: cfg.data[key] for key in ("image_size", "pack_size", "batch_size", "holdout")}
     return recipe | {
         "style": style,
-        "loss_network": _plain(cfg.loss_network) | {"weights": _name(cfg.loss_network.weights)},
+        "loss_network": plain(cfg.loss_network) | {"weights": _name(cfg.loss_network.weights)},
         "data": data | {"root": _name(cfg.data.root)},
         "max_steps": cfg.trainer.max_steps,
         "init": _name(cfg.init),
@@ -116,7 +140,7 @@ def load_style(style: DictConfig) -> Picture:
 
 def build_network(cfg: DictConfig) -> TransformerNet:
     """A new network, or that of ``init=FILE`` (another style's weights to start from)."""
-    config = NetworkConfig(**_plain(cfg.network))
+    config = NetworkConfig(**plain(cfg.network))
     network = TransformerNet(config)
     if cfg.init:
         start = load_checkpoint(cfg.init).network
@@ -128,23 +152,27 @@ def build_network(cfg: DictConfig) -> TransformerNet:
 
 def build_loss(cfg: DictConfig, style: Picture, photographs: Tensor) -> PerceptualLoss:
     """The loss with its network; ``photographs`` (uint8) set the normalised VGG's scales."""
-    settings = loss_settings(cfg)
-    layers = [*settings["content_layers"], *settings["style_layers"]]
     net = cfg.loss_network
-    loss_network = load_loss_network(net.architecture, layers, weights=net.weights, pooling=net.pooling)
+    loss_network = load_loss_network(net.architecture, loss_layers(cfg), weights=net.weights, pooling=net.pooling)
     if net.normalized:
         if not isinstance(loss_network, VGG):
             raise ConfigError(f"loss_network.normalized needs a VGG, found {net.architecture}")
         loss_network.normalize_activations(to_images(photographs[:NORMALIZATION_PICTURES]))
-    return PerceptualLoss(loss_network, to_images(torch.from_numpy(style.rgb.copy())[None]), **settings)
+    return PerceptualLoss(loss_network, to_images(torch.from_numpy(style.rgb.copy())[None]), **loss_settings(cfg))
 
 
 def loss_settings(cfg: DictConfig) -> dict[str, Any]:
     """``cfg.loss`` as ``PerceptualLoss`` takes it."""
-    settings: dict[str, Any] = _plain(cfg.loss)
+    settings: dict[str, Any] = plain(cfg.loss)
     for key in ("content_layers", "style_layers"):
         settings[key] = layer_weights(settings[key])
     return settings
+
+
+def loss_layers(cfg: DictConfig) -> list[str]:
+    """Every layer that the loss asks for."""
+    settings = loss_settings(cfg)
+    return [*settings["content_layers"], *settings["style_layers"]]
 
 
 def layer_weights(layers: Any) -> dict[str, float]:
@@ -156,23 +184,21 @@ def layer_weights(layers: Any) -> dict[str, float]:
     raise ConfigError(f"loss: layers are a list or weights by name, found {layers!r}")
 
 
-def build_trainer(
-    cfg: DictConfig, run_dir: Path, data: PackDataModule, style: Picture, signals: StopOnSignal
-) -> pl.Trainer:
-    """The Lightning trainer with faststyle's callbacks."""
-    settings = _plain(cfg.trainer)
-    checkpoint_every, sample_every = settings.pop("checkpoint_every"), settings.pop("sample_every")
-    del settings["compile"]
+def build_trainer(cfg: DictConfig, run_dir: Path, callbacks: list[pl.Callback]) -> pl.Trainer:
+    """The Lightning trainer, with checkpoints and the non-finite guard besides ``callbacks``."""
+    settings = plain(cfg.trainer)
+    checkpoint_every = settings.pop("checkpoint_every")
+    for key in ("compile", "sample_every"):
+        del settings[key]
     if threads := settings.pop("threads"):
         torch.set_num_threads(threads)
     if settings["precision"] == "auto":
         settings["precision"] = "bf16-mixed" if bf16_is_faster() else "32-true"
     checkpoints = run_dir / "checkpoints"
-    callbacks: list[pl.Callback] = [
-        TrainingBar(data.batch_size),
+    callbacks = [
+        Timer(),
         NonFiniteGuard(checkpoints, checkpoint_every),
-        SampleGrid(run_dir / "samples", data.held_out[:4], style.rgb, sample_every),
-        signals,
+        *callbacks,
         ModelCheckpoint(
             checkpoints,
             "step-{step:06d}",
@@ -236,24 +262,32 @@ def export(
     """Writes the weights with their recipe, their last losses and their errors on the held-out photographs."""
     loss = module.loss
     results = evaluate(module.network, loss, [to_images(image[None].to(module.device)) for image in held_out])
+    (timer,) = (callback for callback in trainer.callbacks if isinstance(callback, Timer))
     info = {
         "style": recipe["style"],
         "recipe": recipe,
         "step": trainer.global_step,
+        "seconds": round(timer.time_elapsed("train")),  # of all starts together
+        "device": device_name(module.device),
         "losses": {name: value.item() for name, value in trainer.callback_metrics.items()},
         "evaluation": asdict(Evaluation.mean(results)) if results else {},
     }
     save_weights(path, module.network, info)
-    log.info("apply the style: uv run python scripts/stylize.py photo.jpg --checkpoint %s --output styled.jpg", path)
 
 
-def _keep_checkpoint(trainer: pl.Trainer, run_dir: Path) -> None:
-    path = run_dir / "checkpoints" / f"step-{trainer.global_step:06d}.ckpt"
-    if not path.exists():
-        trainer.save_checkpoint(path, weights_only=False)
+def device_name(device: torch.device) -> str:
+    """For the record: the GPU's name, or the CPU's threads."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else f"CPU, {torch.get_num_threads()} threads"
 
 
-def _find_checkpoint(resume: str | None, run_dir: Path) -> Path | None:
+def draw_preview(path: Path, photograph: NDArray[np.uint8], style: Picture, weights: Path) -> None:
+    """A photograph, the painting, and what the weights make of them, side by side."""
+    stylized = Stylizer.load(weights, device="cpu").stylize(photograph)
+    write_picture(path, contact_sheet([[photograph, style.rgb, stylized]]))
+    log.info("before and after: %s", path)
+
+
+def find_checkpoint(resume: str | None, run_dir: Path) -> Path | None:
     """``auto``: the newest checkpoint of this run folder or, if it has none, of its siblings."""
     if resume is None:
         return None
@@ -277,12 +311,12 @@ def _check_recipe(checkpoint: Path, recipe: dict[str, Any]) -> None:
         raise ConfigError(f"resume: {checkpoint} was trained with {key}={made_by.get(key)}, now {recipe[key]}")
 
 
-def _quiet_lightning() -> None:
+def quiet_lightning() -> None:
     for message in ADVICE:
         warnings.filterwarnings("ignore", message)
     logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(logging.WARNING)
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """A configuration's node as plain dicts and values."""
     return OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
