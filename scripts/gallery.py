@@ -22,7 +22,8 @@ Content and style error are means over photographs that were not trained on, und
 in their metadata. This page and its pictures are made by `scripts/gallery.py`.
 
 The loss network was the original VGG-19 of Simonyan & Zisserman (2014), released by the Visual Geometry Group, Oxford,
-under CC BY 4.0. The photographs are scikit-image's samples; the paintings are in the public domain.
+under CC BY 4.0, or the compact network distilled from it. Errors under the two differ a little; BENCHMARKS.md judges
+all by VGG-19. The photographs are scikit-image's samples; the paintings are in the public domain or our own.
 """
 
 
@@ -46,13 +47,22 @@ def describe(path: Path, info: dict[str, Any]) -> str:
     style, recipe, errors = info["style"], info["recipe"], info["evaluation"]
     data, loss, network = recipe["data"], recipe["loss"], recipe["loss_network"]
     time = f", {info['seconds'] / 60:.0f} min on {info['device']}" if "seconds" in info else ""
-    command = f"style={path.stem} style.size={style['size']} loss.style_weight={loss['style_weight']:g}"
+    settings = {
+        "style": path.stem,
+        "style.size": style["size"],
+        "loss.style_weight": f"{loss['style_weight']:g}",
+        "loss_network": network["architecture"],
+        "data.image_size": data["image_size"],
+        "trainer.max_steps": recipe["max_steps"],
+        "init": recipe["init"],
+    }
+    command = " ".join(f"{key}={value}" for key, value in settings.items() if value)
     megabytes = path.stat().st_size / 1e6
     return f"""## {path.stem}
 
 {style["title"]}, {style["artist"]}, {style["year"]} ([source]({style["source"]})).
 {info["step"]} steps of {data["batch_size"]} crops of {data["image_size"]} px under {network["architecture"]}{time}:
-`experiment=fast {command} trainer.max_steps={info["step"]}`.
+`{command}`.
 Content error {errors["content_error"]:.2f}, style error {errors["style_error"]:.3f}, {megabytes:.2f} MB.
 
 ![{path.stem} on {", ".join(SAMPLES)}](images/{path.stem}.jpg)

@@ -100,7 +100,7 @@ def test_normalized_vgg() -> None:
         ("vgg16", ["relu3_4"], "max", "unknown layer relu3_4"),
         ("resnet50", ["relu3_3"], "max", "known: conv1, relu1, layer1"),
         ("vgg19", [], "max", "unknown layer"),
-        ("alexnet", ["relu1"], "max", "unknown loss network 'alexnet'; known: vgg16, vgg19, resnet50"),
+        ("alexnet", ["relu1"], "max", "unknown loss network 'alexnet'; known: vgg16, vgg19, compact, resnet50"),
         ("vgg19", ["relu1_1"], "median", "pooling must be one of max, average"),
         ("resnet50", ["relu1"], "average", "only max pooling"),
     ],

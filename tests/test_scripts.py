@@ -165,9 +165,22 @@ class TestStylize:
         assert "Traceback" in run("stylize", "a.jpg", "--checkpoint", "x", "--output", "b.jpg", "--debug").stderr
 
 
+def readme_line(words: str) -> list[str]:
+    (line,) = [line for line in (ROOT / "README.md").read_text().splitlines() if words in line]
+    return shlex.split(line.split(".py ")[1])
+
+
 def test_readmes_first_command(tmp_path: Path) -> None:
-    (line,) = [line for line in (ROOT / "README.md").read_text().splitlines() if "pip install uv &&" in line]
-    command = shlex.split(line.split(" uv run python scripts/stylize.py ")[1])
+    small = ["trainer.max_steps=2", "data.image_size=32", "network.width=4", "network.residual_blocks=0"]
+    done = run("train", *readme_line("pip install uv &&"), *small, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    (preview,) = tmp_path.rglob("preview.png")
+    assert "before and after: " in done.stdout
+    assert read_picture(preview).size[0] == 400
+
+
+def test_readmes_sample_photograph(tmp_path: Path) -> None:
+    command = readme_line("--sample astronaut")
     done = run("stylize", *command, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert read_picture(tmp_path / command[-1]).size == (512, 512)

@@ -6,11 +6,13 @@ import pytest
 import torch
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
+from safetensors.torch import load_file
 
 from conftest import ROOT
-from faststyle.errors import ConfigError, DataError, FaststyleError
+from faststyle.errors import CheckpointError, ConfigError, DataError, FaststyleError
 from faststyle.loss_network import load_loss_network
 from faststyle.training.distill import distill
+from faststyle.training.distillation import Distillation
 
 
 def composed(overrides: list[str]) -> DictConfig:
@@ -47,12 +49,34 @@ def test_the_weights_are_a_loss_network(overrides: list[str]) -> None:
     assert all(value.isfinite().all() and value.std() > 0 for value in features.values())
 
 
-def test_resume_goes_on(overrides: list[str]) -> None:
-    straight = distill(composed([*overrides, "trainer.checkpoint_every=2"])).read_bytes()
-    other = [f"run_dir={overrides[-1].split('=')[1]}_2"]
-    distill(composed([*overrides, *other, "trainer.max_steps=3", "trainer.checkpoint_every=2"]))
-    resumed = distill(composed([*overrides, *other, "resume=auto"]))
-    assert resumed.read_bytes() == straight
+def test_resume_goes_on_after_a_crash(overrides: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    overrides = [*overrides, "trainer.checkpoint_every=2"]
+    straight = distill(composed(overrides)).read_bytes()
+    again = [*overrides, f"run_dir={tmp_path / 'other' / 'again'}", "resume=auto"]
+    step = Distillation.training_step
+
+    def crash(self: Distillation, crops: torch.Tensor, batch_idx: int) -> torch.Tensor:
+        if self.global_step == 2:
+            raise OSError("crash")
+        return step(self, crops, batch_idx)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Distillation, "training_step", crash)
+        with pytest.raises(OSError, match="crash"):
+            distill(composed(again))
+    assert distill(composed(again)).read_bytes() == straight
+
+
+def test_init_goes_on_from_an_earlier_distillation(overrides: list[str], tmp_path: Path) -> None:
+    overrides = [*overrides, "optimizer.learning_rate=1e-2"]
+    earlier = load_file(distill(composed(overrides)))
+    (checkpoint,) = (tmp_path / "run").rglob("*.ckpt")
+    short = ["trainer.max_steps=1", "optimizer.learning_rate=1e-9", f"run_dir={tmp_path / 'b'}"]
+    afresh = load_file(distill(composed([*overrides, *short])))
+    later = load_file(distill(composed([*overrides, *short, f"init={checkpoint}"])))
+    for name, tensor in earlier.items():
+        torch.testing.assert_close(later[name], tensor, atol=1e-3, rtol=1e-2)
+    assert any(not torch.allclose(afresh[name], tensor, atol=1e-3, rtol=1e-2) for name, tensor in earlier.items())
 
 
 @pytest.mark.parametrize(
@@ -62,6 +86,7 @@ def test_resume_goes_on(overrides: list[str]) -> None:
         ("painting_sizes=[16]", ConfigError, "painting_sizes must be at least data.image_size=32"),
         ("layers=[relu5_1]", FaststyleError, "it lacks features.7"),
         ("policy.learning_rate=fast", ConfigError, "policy.learning_rate"),
+        ("init=nowhere.ckpt", CheckpointError, "init: nowhere.ckpt is no checkpoint of such a distillation"),
         ("output=weights.pth", FaststyleError, "ends in .safetensors"),
     ],
 )

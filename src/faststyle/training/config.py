@@ -151,6 +151,7 @@ class Distill:
     trainer: _Trainer = MISSING
     logger: _Logger = MISSING
     seed: int = MISSING
+    init: str | None = MISSING
     resume: str | None = MISSING
     output: str | None = MISSING
     run_dir: str = MISSING

@@ -1,6 +1,7 @@
 """``distill(cfg)``: from ``conf/distill.yaml`` to the compact loss network's weights."""
 
 import logging
+import pickle
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from torch import Tensor
 
 from faststyle.agreement import agreement
 from faststyle.checkpoint import check_weights_path, load_checkpoint, write_half
-from faststyle.errors import ConfigError, DataError
+from faststyle.errors import CheckpointError, ConfigError, DataError
 from faststyle.images import find_pictures, read_picture, resize_shorter_side
 from faststyle.loss_network import VGG, Compact, load_loss_network
 from faststyle.network import NetworkConfig, TransformerNet, to_images
@@ -61,6 +62,8 @@ def distill(cfg: DictConfig) -> Path:
         max_steps=cfg.trainer.max_steps,
         seed=cfg.seed,
     ).to(memory_format=torch.channels_last)
+    if cfg.init:
+        take_over(module, cfg.init)
     signals = StopOnSignal()
     bar = TrainingBar(data.batch_size, ("feature_error", "gram_error"))
     trainer = build_trainer(cfg, run_dir, [bar, signals])
@@ -102,6 +105,14 @@ def measure(student: Compact, module: Distillation, held_out: Tensor) -> dict[st
         for layer, row in layers.items():
             log.info("%s, %s: %s", name, layer, row)
     return result
+
+
+def take_over(module: Distillation, path: str) -> None:
+    """Student and transformers of an earlier distillation. Raises ``CheckpointError`` if they do not fit."""
+    try:
+        module.load_state_dict(torch.load(path, map_location="cpu", weights_only=True)["state_dict"])
+    except (OSError, KeyError, RuntimeError, pickle.UnpicklingError) as error:
+        raise CheckpointError(f"init: {path} is no checkpoint of such a distillation ({error})") from error
 
 
 def load_sizes(path: Path, sizes: list[int]) -> list[NDArray[np.uint8]]:

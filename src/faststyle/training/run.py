@@ -42,6 +42,7 @@ ADVICE = (
     ".*module.s. in eval mode.*",  # the frozen loss network
     ".*Checkpoint directory .* exists.*",  # resuming
     ".*dirpath has changed.*",  # resuming into a new run folder
+    ".*callbacks used to create the checkpoint.*",  # resuming with another trainer.checkpoint_every
     ".*treespec.*",  # Lightning's own use of PyTorch
 )
 
