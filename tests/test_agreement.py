@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from faststyle.agreement import Agreement, agreement
+from faststyle.agreement import Agreement, agreement, linear_map
 from faststyle.loss_network import LossNetwork, build_loss_network
 
 PICTURES = list(torch.rand(4, 1, 3, 32, 40, generator=torch.Generator().manual_seed(0)))
@@ -34,3 +34,9 @@ def test_random_networks_disagree() -> None:
         assert row.r2 < 0.99
         assert row.style_cosine < 0.9
         assert row.content_cosine < 0.9
+
+
+def test_linear_map_is_found() -> None:
+    features, weights = torch.rand(2, 3, 8, 9), torch.randn(5, 3)
+    pairs = [(x[None], torch.einsum("oi,bihw->bohw", weights, x[None])) for x in features]
+    torch.testing.assert_close(linear_map(pairs), weights, atol=1e-3, rtol=1e-3)

@@ -171,7 +171,7 @@ def readme_line(words: str) -> list[str]:
 
 
 def test_readmes_first_command(tmp_path: Path) -> None:
-    small = ["trainer.max_steps=2", "data.image_size=32", "network.width=4", "network.residual_blocks=0"]
+    small = ["trainer.max_steps=2", "data.image_size=32"]
     done = run("train", *readme_line("pip install uv &&"), *small, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     (preview,) = tmp_path.rglob("preview.png")

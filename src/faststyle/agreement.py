@@ -1,6 +1,6 @@
 """How far one loss network can stand in for another: features, Gram matrices, gradients."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -43,8 +43,8 @@ def agreement(
     """
     result = {}
     for layer in student.layers:
-        to_teacher = _linear_map(student, teacher, layer, fit)
         with torch.no_grad():
+            to_teacher = linear_map((student(x, [layer])[layer], teacher(x, [layer])[layer]) for x in fit)
             pairs = [(student(x, [layer])[layer], teacher(x, [layer])[layer]) for x in pictures]
             r2 = [_r2(torch.einsum("oi,bihw->bohw", to_teacher, own), true) for own, true in pairs]
             grams = [(to_teacher @ gram_matrix(own) @ to_teacher.mT, gram_matrix(true)) for own, true in pairs]
@@ -58,14 +58,12 @@ def agreement(
     return result
 
 
-@torch.no_grad()
-def _linear_map(student: LossNetwork, teacher: LossNetwork, layer: str, pictures: Sequence[Tensor]) -> Tensor:
-    """Least squares from the student's features to the teacher's: (C_teacher, C_student)."""
-    products = torch.stack(
-        [gram_matrix(torch.cat([student(x, [layer])[layer], teacher(x, [layer])[layer]], dim=1))[0] for x in pictures]
-    ).mean(0)
-    own = len(products) - teacher(pictures[0], [layer])[layer].shape[1]
-    ridge = 1e-6 * products[:own, :own].diagonal().mean() * torch.eye(own)
+def linear_map(pairs: Iterable[tuple[Tensor, Tensor]]) -> Tensor:
+    """Least squares from features (B, C, H, W) to others (B, D, H, W), over all pairs of them: (D, C)."""
+    pairs = list(pairs)
+    products = torch.stack([gram_matrix(torch.cat(pair, dim=1)).mean(0) for pair in pairs]).mean(0)
+    own = pairs[0][0].shape[1]
+    ridge = 1e-6 * products[:own, :own].diagonal().mean() * torch.eye(own, device=products.device)
     solution: Tensor = torch.linalg.solve(products[:own, :own] + ridge, products[:own, own:])
     return solution.mT
 

@@ -16,6 +16,7 @@ from pytorch_lightning import LightningModule
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import OneCycleLR
 
+from faststyle.agreement import linear_map
 from faststyle.loss_network import VGG, Compact
 from faststyle.losses import ContentLoss, gram_matrix
 from faststyle.network import TransformerNet, to_images
@@ -36,14 +37,6 @@ def select_channels(products: Tensor, count: int) -> list[int]:
     return chosen
 
 
-def reconstruction(products: Tensor, chosen: list[int]) -> Tensor:
-    """The least-squares map (C, len(chosen)) from the chosen channels to all."""
-    own = products[chosen][:, chosen]
-    ridge = 1e-5 * own.diagonal().mean() * torch.eye(len(chosen), device=own.device)
-    to_all: Tensor = torch.linalg.solve(own + ridge, products[chosen])
-    return to_all.mT
-
-
 @torch.no_grad()
 def prune(teacher: VGG, student: Compact, images: Tensor) -> None:
     """The student's first weights: the teacher's filters that explain the others best, on ``images`` (B, 3, H, W)."""
@@ -54,33 +47,26 @@ def prune(teacher: VGG, student: Compact, images: Tensor) -> None:
         x = stage(x)
         if isinstance(stage, nn.Conv2d) and pairs:
             pruned = pairs.pop(0)
-            products = gram_matrix(F.relu(x)).mean(0)
-            chosen = select_channels(products, pruned.out_channels)
+            features = F.relu(x)
+            chosen = select_channels(gram_matrix(features).mean(0), pruned.out_channels)
             pruned.weight.copy_(torch.einsum("oihw,ic->ochw", stage.weight[chosen], to_all))
             assert stage.bias is not None
             assert pruned.bias is not None
             pruned.bias.copy_(stage.bias[chosen])
-            to_all = reconstruction(products, chosen)
+            to_all = linear_map([(features[:, chosen], features)])
     student.normalize_activations(images)
 
 
 @torch.no_grad()
 def fit_maps(student: Compact, target: Features, images: Tensor) -> None:
     """The least-squares maps from the student's features to the teacher's on ``images``."""
-    raw: dict[str, Tensor] = {}
-    hooks = [
-        m.register_forward_pre_hook(lambda _, x, name=n: raw.update({name: x[0]})) for n, m in student.maps.items()
-    ]
-    student(images)
-    for hook in hooks:
-        hook.remove()
-    for name, layer in student.maps.items():
-        own = raw[name].shape[1]
-        products = gram_matrix(torch.cat([raw[name], target[name]], dim=1)).mean(0)
-        products_own = products[:own, :own]
-        ridge = 1e-5 * products_own.diagonal().mean() * torch.eye(own, device=images.device)
-        assert isinstance(layer, nn.Conv2d)
-        layer.weight.copy_(torch.linalg.solve(products_own + ridge, products[:own, own:]).mT[..., None, None])
+    x = (images - student.mean) / student.std
+    for name, stage in student.stages():
+        x = stage(x)
+        if name in student.maps:
+            layer = student.maps[name]
+            assert isinstance(layer, nn.Conv2d)
+            layer.weight.copy_(linear_map([(x, target[name])])[..., None, None])
 
 
 def fold(student: Compact, scales: Mapping[str, float]) -> Compact:

@@ -263,7 +263,8 @@ def export(
     """Writes the weights with their recipe, their last losses and their errors on the held-out photographs."""
     loss = module.loss
     results = evaluate(module.network, loss, [to_images(image[None].to(module.device)) for image in held_out])
-    (timer,) = (callback for callback in trainer.callbacks if isinstance(callback, Timer))
+    callbacks: list[pl.Callback] = trainer.callbacks  # type: ignore[attr-defined]
+    (timer,) = (callback for callback in callbacks if isinstance(callback, Timer))
     info = {
         "style": recipe["style"],
         "recipe": recipe,
