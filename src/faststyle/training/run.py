@@ -1,6 +1,5 @@
 """``train(cfg)``: from a composed configuration to a weights file. The only place that sees a ``DictConfig``."""
 
-import ctypes
 import logging
 import time
 import warnings
@@ -29,6 +28,7 @@ from faststyle.network import NetworkConfig, TransformerNet, to_images
 from faststyle.training.callbacks import NonFiniteGuard, SampleGrid, StopOnSignal, TrainingBar, newest_checkpoint
 from faststyle.training.config import typed
 from faststyle.training.datamodule import PackDataModule
+from faststyle.training.hardware import bf16_is_faster, device_name, keep_freed_memory
 from faststyle.training.module import StyleTransferModule
 from faststyle.training.pack import SAMPLES
 
@@ -234,29 +234,6 @@ def build_logger(settings: DictConfig, run_dir: Path) -> Logger:
     raise ConfigError(f"logger.kind must be csv or wandb, found {settings.kind!r}")
 
 
-def bf16_is_faster() -> bool:
-    """Measured, on a matrix product: some CPUs have bfloat16 units, on others it is emulated, slower than float32."""
-    if torch.cuda.is_available():
-        return bool(torch.cuda.is_bf16_supported())
-    seconds = {}
-    for dtype in (torch.float32, torch.bfloat16):
-        a = torch.ones(256, 256, dtype=dtype)
-        a @ a
-        start = time.perf_counter()
-        a @ a
-        seconds[dtype] = time.perf_counter() - start
-    return seconds[torch.bfloat16] < seconds[torch.float32]
-
-
-def keep_freed_memory(keep: bool = True) -> None:
-    """Lets glibc keep what tensors free: giving it back and faulting it in again took a tenth of a step on a CPU."""
-    if not hasattr(libc := ctypes.CDLL(None), "mallopt"):
-        return  # another C library
-    trim_threshold, mmap_max = -1, -4  # mallopt's numbers
-    libc.mallopt(mmap_max, 0 if keep else 65536)
-    libc.mallopt(trim_threshold, -1 if keep else 128 * 1024)
-
-
 def export(
     path: Path, module: StyleTransferModule, held_out: Tensor, trainer: pl.Trainer, recipe: dict[str, Any]
 ) -> None:
@@ -275,11 +252,6 @@ def export(
         "evaluation": asdict(Evaluation.mean(results)) if results else {},
     }
     save_weights(path, module.network, info)
-
-
-def device_name(device: torch.device) -> str:
-    """For the record: the GPU's name, or the CPU's threads."""
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else f"CPU, {torch.get_num_threads()} threads"
 
 
 def draw_preview(path: Path, photograph: NDArray[np.uint8], style: Picture, weights: Path) -> None:
