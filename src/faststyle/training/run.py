@@ -36,6 +36,12 @@ log = logging.getLogger(__name__)
 
 NORMALIZATION_PICTURES = 64  # over which the normalised VGG's mean activations are taken
 
+APPLY = "apply the style: uv run python scripts/stylize.py photo.jpg --checkpoint %s --output styled.jpg"
+TRAIN_ON_COCO = (
+    "train on COCO 2017 (18 GB): uv run python scripts/prepare_coco.py && "
+    "uv run python scripts/train.py style.image=painting.jpg data=coco2017"
+)
+
 # Lightning's advice that does not hold here
 ADVICE = (
     ".*does not have many workers.*",  # crops are slices of an array
@@ -83,15 +89,9 @@ def train(cfg: DictConfig) -> Path:
         export(weights_path, module, data.held_out, trainer, recipe)
         if preview is not None:
             draw_preview(run_dir / "preview.png", preview, style, weights_path)
-        log.info(
-            "apply the style: uv run python scripts/stylize.py photo.jpg --checkpoint %s --output styled.jpg",
-            weights_path,
-        )
+        log.info(APPLY, weights_path)
         if cfg.data.root == SAMPLES:
-            log.info(
-                "train on COCO 2017 (18 GB): uv run python scripts/prepare_coco.py && "
-                "uv run python scripts/train.py style.image=painting.jpg data=coco2017"
-            )
+            log.info(TRAIN_ON_COCO)
     signals.leave(trainer)
     return weights_path
 
