@@ -280,6 +280,17 @@ def test_evaluate_refuses_in_one_line(
     assert error.count("\n") == 1
 
 
+@pytest.mark.weights
+def test_compare_loss_networks(weights: Path, photos: Path) -> None:
+    style = SHARED / "data" / "styles" / "the_scream.jpg"
+    arguments = ("--images", photos, "--style", style, "--checkpoint", weights, "--weights", VGG, "--size", 64)
+    done = run("compare_loss_networks", *arguments, "--layers", "relu1_2", "relu2_2")
+    assert done.returncode == 0, done.stderr
+    tables = [line.split()[0] for line in done.stdout.splitlines() if line]
+    assert tables == ["photographs", "relu1_2", "relu2_2", weights.stem, "relu1_2", "relu2_2"]
+    assert 0.9 < float(done.stdout.split("relu1_2")[1].split()[0]) <= 1  # R2
+
+
 def test_prepare_coco_takes_a_local_folder(photos: Path, tmp_path: Path) -> None:
     done = run("prepare_coco", "--source", photos, "--cache-dir", tmp_path, "--pack-size", 32)
     assert done.returncode == 0, done.stderr

@@ -84,6 +84,7 @@ def test_init_goes_on_from_an_earlier_distillation(overrides: list[str], tmp_pat
     [
         ("paintings=[nowhere]", DataError, "no pictures in nowhere"),
         ("painting_sizes=[16]", ConfigError, "painting_sizes must be at least data.image_size=32"),
+        ("data.holdout=1", ConfigError, "data.holdout must leave two pictures to measure on, found 1"),
         ("layers=[relu5_1]", FaststyleError, "it lacks features.7"),
         ("policy.learning_rate=fast", ConfigError, "policy.learning_rate"),
         ("init=nowhere.ckpt", CheckpointError, "init: nowhere.ckpt is no checkpoint of such a distillation"),

@@ -217,3 +217,9 @@ def test_the_paintings_title_is_not_given_to_another_picture(train_overrides: li
     named = composed([*train_overrides[1:], "style=the_scream"])
     assert make_recipe(named)["style"]["artist"] == "Edvard Munch"
     assert "artist" not in make_recipe(composed(train_overrides))["style"]
+
+
+def test_only_a_vgg_can_be_normalized(train_overrides: list[str], tmp_path: Path) -> None:
+    compact = ["loss_network=compact", "loss_network.weights=default", "loss_network.normalized=true"]
+    with pytest.raises(ConfigError, match="loss_network.normalized needs a VGG, found compact"):
+        train(composed([*train_overrides, *compact]))

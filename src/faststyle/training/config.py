@@ -181,8 +181,10 @@ def _check(cfg: DictConfig) -> None:
         "style.size": 32,
     }
     for key, least in at_least.items():
+        if key.split(".")[0] not in cfg:
+            continue  # conf/distill.yaml has no style
         value = OmegaConf.select(cfg, key)
-        if value is not None and value < least:
+        if value is None or value < least:
             raise ConfigError(f"{key} must be at least {least}, found {value}")
     if not 0 < cfg.optimizer.learning_rate < 1:
         raise ConfigError(f"optimizer.learning_rate must be between 0 and 1, found {cfg.optimizer.learning_rate}")

@@ -50,6 +50,8 @@ def distill(cfg: DictConfig) -> Path:
     size = data.image_size
     if min(cfg.painting_sizes) < size:
         raise ConfigError(f"painting_sizes must be at least data.image_size={size}, found {cfg.painting_sizes}")
+    if len(data.held_out) < 2:
+        raise ConfigError(f"data.holdout must leave two pictures to measure on, found {len(data.held_out)}")
     teacher = load_loss_network("vgg19", cfg.layers, weights=cfg.teacher)
     assert isinstance(teacher, VGG)
     module = Distillation(

@@ -22,7 +22,7 @@ from faststyle.errors import CheckpointError, ConfigError, ImageError
 from faststyle.evaluation import Evaluation, evaluate
 from faststyle.images import Picture, contact_sheet, read_picture, resize_shorter_side, write_picture
 from faststyle.inference import Stylizer
-from faststyle.loss_network import VGG, choose_architecture, load_loss_network
+from faststyle.loss_network import VGG, Compact, choose_architecture, load_loss_network
 from faststyle.losses import PerceptualLoss
 from faststyle.network import NetworkConfig, TransformerNet, to_images
 from faststyle.training.callbacks import NonFiniteGuard, SampleGrid, StopOnSignal, TrainingBar, newest_checkpoint
@@ -156,7 +156,7 @@ def build_loss(cfg: DictConfig, style: Picture, photographs: Tensor) -> Perceptu
     net = cfg.loss_network
     loss_network = load_loss_network(net.architecture, loss_layers(cfg), weights=net.weights, pooling=net.pooling)
     if net.normalized:
-        if not isinstance(loss_network, VGG):
+        if not isinstance(loss_network, VGG) or isinstance(loss_network, Compact):  # its maps expect its own scales
             raise ConfigError(f"loss_network.normalized needs a VGG, found {net.architecture}")
         loss_network.normalize_activations(to_images(photographs[:NORMALIZATION_PICTURES]))
     return PerceptualLoss(loss_network, to_images(torch.from_numpy(style.rgb.copy())[None]), **loss_settings(cfg))
