@@ -85,8 +85,8 @@ def our_step(architecture: str, photographs: "torch.Tensor") -> Callable[[], Non
 
     from faststyle.loss_network import build_loss_network
     from faststyle.losses import PerceptualLoss
+    from faststyle.training.build import build_network, loss_layers, loss_settings
     from faststyle.training.hardware import bf16_is_faster, keep_freed_memory
-    from faststyle.training.run import build_network, loss_layers, loss_settings
 
     cfg = compose([])
     loss_network = build_loss_network(architecture, loss_layers(cfg))

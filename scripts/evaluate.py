@@ -1,66 +1,126 @@
-"""Measures checkpoints: content and style error of each picture and their means, forward milliseconds."""
+"""Measures checkpoints, or finished pictures: errors under two loss networks, structure, speed, iterations."""
 
 import argparse
 import json
-from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from faststyle.cli import log_to_terminal, one_line_errors
-from faststyle.errors import ImageError
+from faststyle.errors import ConfigError, ImageError
+from faststyle.images import find_pictures, read_picture, resize_shorter_side
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+STYLE_WEIGHT, STYLE_SIZE = 10.0, 512  # where no checkpoint says what it was trained with: those of conf/
+SMALLEST = 32  # pixels
 
 
 def parse(argv: list[str] | None = None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(
-        description="Content and style error of checkpoints, relative: a style error of 0.03 shows the painting, "
-        "0.25 is a tint."
+        description="Content and style error (relative: a style error of 0.03 shows the painting, 0.25 is a tint), "
+        "under a second loss network too; SSIM of the luminance; checkerboard (power at periods of 2 and 4 px over "
+        "that around them, 1 is none); forward milliseconds; and the iterations of image optimisation (L-BFGS, from "
+        "the photograph) that reach a network's objective, content error + style weight x style error. Several "
+        "checkpoints are ranked by that objective.",
     )
     add = parser.add_argument
-    add("--checkpoint", nargs="+", required=True, type=Path, metavar="FILE", help="weights, .safetensors or .ckpt")
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--checkpoint", nargs="+", metavar="FILE", help="weights, or names of shipped styles")
+    what.add_argument(
+        "--stylized", nargs="+", type=Path, metavar="FILE", help="finished pictures of the one photograph in --images"
+    )
     add("--style", required=True, type=Path, help="the painting")
-    add("--images", required=True, type=Path, metavar="DIR", help="photographs")
-    add("--loss-network", default="vgg19", help="vgg16, vgg19, resnet50 or compact; default: %(default)s")
+    add("--images", required=True, type=Path, metavar="PATH", help="a folder of photographs, or one photograph")
+    add("--loss-network", default="auto", help="auto, vgg16, vgg19, resnet50 or compact; default: vgg19 if its "
+        "weights are given or cached, else compact")  # fmt: skip
     add("--weights", default="default", help="file of the loss network's weights; default: torchvision's, downloaded")
     add("--size", type=int, default=256, help="shorter side of the photographs in pixels; default: %(default)s")
-    add("--style-size", type=int, default=512, help="shorter side of the painting in pixels; default: %(default)s")
+    add("--style-size", type=int, help="shorter side of the painting; default: the first checkpoint's, else 512")
+    add("--style-weight", type=float, help="in the objective; default: the first checkpoint's, else 10")
+    add("--iterations", type=int, default=40, help="of image optimisation at most; 0 for none; default: %(default)s")
     add("--json", type=Path, metavar="FILE", help="write all figures there, too")
+    add("--plot", type=Path, metavar="PNG", help="objective against iterations, each checkpoint as a level line")
     add("--debug", action="store_true", help="tracebacks in place of one-line errors")
     return parser.parse_args(argv)
 
 
-def main(args: argparse.Namespace) -> None:
-    """Prints a table for each checkpoint."""
-    import torch  # after --help has been answered
-    from tqdm import tqdm
+def check(args: argparse.Namespace) -> None:
+    """Raises ``ConfigError`` on options that cannot work, before any work."""
+    if args.plot and not (args.iterations and args.checkpoint):
+        raise ConfigError("--plot draws iterations: it needs --checkpoint and --iterations above 0")
+    if args.plot and args.plot.suffix.lower() != ".png":
+        raise ConfigError(f"cannot draw {args.plot}: expected a file name that ends in .png")
+    if args.iterations < 0 or min(args.size, args.style_size or SMALLEST) < SMALLEST:
+        raise ConfigError(f"--size and --style-size must be at least {SMALLEST} pixels, --iterations at least 0")
+    if args.style_weight is not None and not 0 <= args.style_weight < float("inf"):
+        raise ConfigError(f"--style-weight must be a number of at least 0, found {args.style_weight}")
+    if args.stylized and args.images.is_dir():
+        raise ImageError("--stylized needs the one photograph that was stylised as --images")
 
-    from faststyle.checkpoint import load_checkpoint
-    from faststyle.evaluation import Evaluation, build_measure, evaluate
-    from faststyle.files import replacing
-    from faststyle.images import find_pictures, read_picture, resize_shorter_side
-    from faststyle.network import to_images
 
-    def load(path: Path, size: int) -> torch.Tensor:
-        return to_images(torch.tensor(resize_shorter_side(read_picture(path), size).rgb)[None])
+def load(path: Path, size: int) -> "Tensor":
+    """(1, 3, H, W) in [0, 1], its shorter side at ``size``."""
+    from faststyle.network import to_image
 
-    photographs = find_pictures(args.images)
+    return to_image(resize_shorter_side(read_picture(path), size).rgb)
+
+
+def find_photographs(path: Path) -> list[Path]:
+    """Those in a folder, or the one. Raises ``ImageError`` if there is none."""
+    photographs = find_pictures(path) if path.is_dir() else [path]
     if not photographs:
-        raise ImageError(f"no pictures in {args.images}")
-    checkpoints = {str(path): load_checkpoint(path) for path in args.checkpoint}
-    measure = build_measure(args.loss_network, load(args.style, args.style_size), weights=args.weights)
-    images = [load(path, args.size) for path in photographs]
-    report = {}
-    for name, checkpoint in checkpoints.items():
-        evaluate(checkpoint.network, measure, images[:1])  # the first pass pays for set-up
-        results = [evaluate(checkpoint.network, measure, [image])[0] for image in tqdm(images, desc=Path(name).stem)]
-        mean = Evaluation.mean(results)
-        print(f"\n{name}, {args.loss_network}\n{'picture':30} content  style  forward ms")
-        rows = {path.name: result for path, result in zip(photographs, results, strict=True)} | {"mean": mean}
-        for picture, row in rows.items():
-            print(f"{picture:30} {row.content_error:7.3f} {row.style_error:6.4f} {row.forward_ms:11.0f}")
-        report[name] = {"loss_network": args.loss_network, **{key: asdict(row) for key, row in rows.items()}}
+        raise ImageError(f"no pictures in {path}")
+    return photographs
+
+
+def main(args: argparse.Namespace) -> None:
+    """Prints a table for each candidate, and what compares them."""
+    from faststyle import comparison  # after --help has been answered: seconds to import
+    from faststyle.checkpoint import load_checkpoint
+    from faststyle.evaluation import CONTENT_LAYERS, STYLE_LAYERS, build_measure
+    from faststyle.files import replacing
+    from faststyle.loss_network import choose_architecture
+    from faststyle.plot import plot_objectives
+
+    check(args)
+    checkpoints = {str(name): load_checkpoint(name) for name in args.checkpoint or []}
+    recipe = next((checkpoint.info.get("recipe", {}) for checkpoint in checkpoints.values()), {})
+    images = {path.name: load(path, args.size) for path in find_photographs(args.images)}
+    style = load(args.style, args.style_size or recipe.get("style", {}).get("size", STYLE_SIZE))
+    weight = args.style_weight
+    if weight is None:
+        weight = recipe.get("loss", {}).get("style_weight", STYLE_WEIGHT)
+    judge = choose_architecture(args.loss_network, [*CONTENT_LAYERS, *STYLE_LAYERS], weights=args.weights)
+    measure = build_measure(judge, style, weights=args.weights, style_weight=weight)
+    second = None if judge == "compact" else build_measure("compact", style, weights="default", style_weight=weight)
+
+    networks = {name: checkpoint.network for name, checkpoint in checkpoints.items()}
+    finished = {str(path): comparison.Finished(load(path, args.size)) for path in args.stylized or []}
+    candidates = comparison.measure_candidates(networks | finished, images, measure, second)
+    curves = comparison.optimize_all(measure, images, iterations=args.iterations) if args.iterations else {}
+    comparison.find_equivalents(candidates, curves, weight)
+    print(f"under {judge}, style weight {weight:g}; second loss network: {'compact' if second else 'none'}")
+    for name, candidate in candidates.items():
+        print(f"\n{name}: objective {candidate.objective(weight):.4f}")
+        if curves:
+            number = comparison.mean_equivalent(candidate, args.iterations)
+            print(f"as good as {number} iterations of image optimisation, on average")
+        print(comparison.table(candidate))
+    if len(candidates) > 1:
+        print("\nranking, by objective")
+        for place, name in enumerate(comparison.ranking(candidates, weight), start=1):
+            print(f"{place:3}. {candidates[name].objective(weight):8.4f}  {name}")
     if args.json:
+        report = {"loss_network": judge, "size": args.size, "style_weight": weight, "optimization": curves}
+        report["candidates"] = {name: comparison.as_plain(candidate) for name, candidate in candidates.items()}
         with replacing(args.json) as path:
             path.write_text(json.dumps(report, indent=1))
+    if args.plot:
+        mean = [sum(values) / len(curves) for values in zip(*curves.values(), strict=True)]
+        levels = {name: candidate.objective(weight) for name, candidate in candidates.items()}
+        plot_objectives(args.plot, {f"image optimisation, {args.size} px, mean": mean}, levels)
 
 
 if __name__ == "__main__":

@@ -6,12 +6,12 @@ from pathlib import Path
 
 from faststyle.batch import plan, stylize_file, stylize_files
 from faststyle.cli import log_to_terminal, one_line_errors
-from faststyle.errors import CheckpointError, ConfigError, ImageError
+from faststyle.composition import Composition
+from faststyle.errors import ConfigError, ImageError
 from faststyle.images import MAX_MEGAPIXELS
 from faststyle.inference import DEVICES, Stylizer
+from faststyle.masks import read_mask
 from faststyle.samples import SAMPLES, sample_photograph
-
-SHIPPED = Path(__file__).resolve().parent.parent / "checkpoints"
 
 
 def parse(argv: list[str] | None = None) -> argparse.Namespace:
@@ -23,7 +23,31 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     add = parser.add_argument
     add("inputs", nargs="*", type=Path, metavar="INPUT", help="picture files or folders (searched recursively)")
     add("--sample", choices=SAMPLES, help="a sample photograph in place of INPUT")
-    add("--checkpoint", required=True, help="weights (.safetensors or .ckpt), or the name of a shipped style")
+    add(
+        "--checkpoint",
+        required=True,
+        action="append",
+        metavar="STYLE",
+        help="weights (.safetensors or .ckpt), or the name of a shipped style; several, with --mask",
+    )
+    add(
+        "--mask",
+        action="append",
+        default=[],
+        metavar="PICTURE",
+        help="the style goes where it is white, the photograph stays elsewhere; one for each checkpoint, or one less: "
+        "the last checkpoint then has the rest",
+    )
+    add("--feather", type=float, default=0, metavar="PIXELS", help="soften the masks' edges; default: as they are")
+    add(
+        "--preserve-color",
+        nargs="?",
+        const="luminance",
+        default="style",
+        choices=("luminance", "histogram"),
+        help="keep the photograph's colours: its chroma under the style's luminance (default), or the style's picture "
+        "with the photograph's mean and covariance of colours",
+    )
     add("--output", required=True, type=Path, help="a file (.jpg .png .webp .tif .bmp), or a folder for several inputs")
     add("--size", type=int, help="resize the shorter side to this many pixels first; default: as it is")
     add("--device", choices=DEVICES, default="auto", help="default: a GPU if there is one")
@@ -31,17 +55,6 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     add("--max-megapixels", type=float, default=MAX_MEGAPIXELS, help="refuse larger inputs; default: %(default)g")
     add("--debug", action="store_true", help="tracebacks in place of one-line errors")
     return parser.parse_args(argv)
-
-
-def find_weights(name: str) -> Path:
-    """A file, or the shipped style of that name."""
-    shipped = SHIPPED / f"{name}.safetensors"
-    if Path(name).exists() or not shipped.exists():
-        if not Path(name).exists() and not Path(name).suffix:
-            known = ", ".join(sorted(path.stem for path in SHIPPED.glob("*.safetensors")))
-            raise CheckpointError(f"no checkpoint {name}; shipped styles: {known}")
-        return Path(name)
-    return shipped
 
 
 def main(args: argparse.Namespace) -> int:
@@ -52,7 +65,9 @@ def main(args: argparse.Namespace) -> int:
     if args.size is not None and args.size < 1:
         raise ConfigError(f"--size must be at least 1 pixel, found {args.size}")
     jobs = plan(inputs, args.output, overwrite=args.overwrite)
-    stylizer = Stylizer.load(find_weights(args.checkpoint), device=args.device)
+    masks = [(mask, read_mask(mask)) for mask in args.mask]
+    stylizers = [Stylizer.load(checkpoint, device=args.device) for checkpoint in args.checkpoint]
+    stylizer = Composition(stylizers, masks, feather=args.feather, color=args.preserve_color)
     options = {"size": args.size, "max_megapixels": args.max_megapixels}
     if len(jobs) == 1:
         height, width = stylize_file(stylizer, jobs[0], **options).size

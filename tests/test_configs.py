@@ -3,35 +3,55 @@
 from pathlib import Path
 
 import pytest
+import torch
 from hydra import compose, initialize_config_dir
 from hydra.errors import HydraException
 from omegaconf import DictConfig
 
 from conftest import ROOT, SHARED
-from faststyle.loss_network import EMBEDDED, build_loss_network, choose_architecture, load_loss_network
+from faststyle.loss_network import ARCHITECTURES, EMBEDDED, build_loss_network, choose_architecture, load_loss_network
 from faststyle.network import TransformerNet
-from faststyle.training.config import Distill, typed
-from faststyle.training.run import build_network, layer_weights, make_recipe
+from faststyle.losses import PerceptualLoss
+from faststyle.training.build import build_network, layer_weights, loss_layers, loss_settings
+from faststyle.training.config import Distill, Optimize, typed
+from faststyle.training.run import make_recipe
 
 GROUPS = ("style", "network", "loss_network", "loss", "data", "trainer", "logger", "experiment")
 OPTIONS = [(group, path.stem) for group in GROUPS for path in sorted((ROOT / "conf" / group).glob("*.yaml"))]
 OPTIONS.remove(("style", "base"))
 
 
-def composed(*overrides: str) -> DictConfig:
+def composed(*overrides: str, name: str = "train") -> DictConfig:
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        return compose("train", [*overrides, "run_dir=runs"])
+        return compose(name, [*overrides, "run_dir=runs"])
 
 
 @pytest.mark.parametrize(("group", "option"), OPTIONS)
 def test_every_option_composes_and_builds(group: str, option: str) -> None:
-    extra = ["loss=resnet"] if option == "resnet50" else ["loss_network=resnet50"] if option == "resnet" else []
-    cfg = typed(composed(f"{group}={option}", *extra))
+    cfg = typed(composed(f"{group}={option}"))
     assert isinstance(build_network(cfg), TransformerNet)
-    layers = {**layer_weights(cfg.loss.content_layers), **layer_weights(cfg.loss.style_layers)}
+    layers = loss_layers(cfg)
     architecture = choose_architecture(cfg.loss_network.architecture, layers)
     assert set(build_loss_network(architecture, layers).layers) == set(layers)
     assert make_recipe(cfg)["network"]["width"] in (16, 32)
+
+
+@pytest.mark.parametrize("config", ["train", "optimize"])
+@pytest.mark.parametrize("loss", [option for group, option in OPTIONS if group == "loss"])
+@pytest.mark.parametrize("loss_network", ARCHITECTURES)
+def test_every_loss_works_with_every_loss_network(config: str, loss: str, loss_network: str) -> None:
+    """Composed as from the command line, with random weights: all terms are finite and reach the picture."""
+    overrides = [f"loss={loss}", f"loss_network={loss_network}"]
+    cfg = typed(composed(*overrides)) if config == "train" else typed(composed(*overrides, name=config), Optimize)
+    network = build_loss_network(cfg.loss_network.architecture, loss_layers(cfg))
+    criterion = PerceptualLoss(network, torch.rand(1, 3, 40, 36), **loss_settings(cfg))
+    picture = torch.rand(1, 3, 36, 40, requires_grad=True)
+    losses = criterion(picture, torch.rand(1, 3, 36, 40))
+    losses["loss"].backward()
+    assert all(value.isfinite() for value in losses.values())
+    assert picture.grad is not None
+    assert picture.grad.isfinite().all()
+    assert picture.grad.abs().sum() > 0
 
 
 def test_johnsons_schedule() -> None:
@@ -51,8 +71,7 @@ def test_quickstart_needs_nothing_but_this_project() -> None:
 
 
 def test_distillation_composes() -> None:
-    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        cfg = typed(compose("distill", ["run_dir=runs"]), Distill)
+    cfg = typed(composed(name="distill"), Distill)
     assert build_loss_network("compact", cfg.layers).layers == tuple(cfg.layers)
 
 

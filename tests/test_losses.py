@@ -7,7 +7,19 @@ from hypothesis import strategies as st
 
 from faststyle.errors import ConfigError, LossNetworkError
 from faststyle.loss_network import LossNetwork, build_loss_network
-from faststyle.losses import ContentLoss, PerceptualLoss, StyleLoss, TotalVariation, gram_matrix
+from faststyle.losses import (
+    ContentLoss,
+    CovarianceLoss,
+    GramLoss,
+    HistogramLoss,
+    PatchLoss,
+    PerceptualLoss,
+    Region,
+    StyleTerm,
+    TotalVariation,
+    covariance_matrix,
+    gram_matrix,
+)
 
 LAYERS = {"relu1_2": 1.0, "relu2_1": 1.0}
 STYLE = torch.rand(1, 3, 40, 32, generator=torch.Generator().manual_seed(1))
@@ -20,16 +32,25 @@ def vgg() -> LossNetwork:
     return build_loss_network("vgg19", LAYERS)
 
 
-def make_loss(vgg: LossNetwork, **changes: object) -> PerceptualLoss:
-    settings = {
+def loss_settings(**changes: object) -> dict[str, object]:
+    settings: dict[str, object] = {
         "content_layers": {"relu2_1": 1.0},
         "style_layers": LAYERS,
+        "histogram_layers": LAYERS,
+        "patch_layers": LAYERS,
         "content_weight": 1.0,
         "style_weight": 20.0,
+        "histogram_weight": 0.0,
+        "patch_weight": 0.0,
         "tv_weight": 0.0,
+        "statistic": "gram",
         "normalize": "relative",
     }
-    return PerceptualLoss(vgg, STYLE, **(settings | changes))
+    return settings | changes
+
+
+def make_loss(vgg: LossNetwork, **changes: object) -> PerceptualLoss:
+    return PerceptualLoss(vgg, STYLE, **loss_settings(**changes))
 
 
 @settings(max_examples=20, deadline=None)
@@ -77,7 +98,7 @@ def test_papers_sums() -> None:
     f, p = torch.randn(1, n, 4, 5), torch.randn(1, n, 4, 5)
     content = ContentLoss({"a": 1.0}, "paper")({"a": f}, {"a": p})
     torch.testing.assert_close(content, 0.5 * (f - p).square().sum())
-    style = StyleLoss({"a": 1.0}, {"a": p}, "paper")({"a": f})
+    style = GramLoss({"a": 1.0}, {"a": p}, "paper")({"a": f})
     g, a = (x.flatten(2)[0] @ x.flatten(2)[0].T for x in (f, p))
     torch.testing.assert_close(style, (g - a).square().sum() / (4 * n**2 * m**2))
     image = torch.rand(1, 1, 2, 2)
@@ -90,9 +111,9 @@ def test_relative_errors_do_not_depend_on_the_networks_scale() -> None:
     f, p = torch.randn(2, 3, 4, 5), torch.randn(2, 3, 4, 5)
     for scale in (0.01, 1000.0):
         content = ContentLoss({"a": 1.0}, "relative")({"a": f * scale}, {"a": p * scale})
-        style = StyleLoss({"a": 1.0}, {"a": p[:1] * scale}, "relative")({"a": f * scale})
+        style = GramLoss({"a": 1.0}, {"a": p[:1] * scale}, "relative")({"a": f * scale})
         torch.testing.assert_close(content, ContentLoss({"a": 1.0}, "relative")({"a": f}, {"a": p}))
-        torch.testing.assert_close(style, StyleLoss({"a": 1.0}, {"a": p[:1]}, "relative")({"a": f}))
+        torch.testing.assert_close(style, GramLoss({"a": 1.0}, {"a": p[:1]}, "relative")({"a": f}))
 
 
 def test_layer_weights_are_a_weighted_mean() -> None:
@@ -100,6 +121,144 @@ def test_layer_weights_are_a_weighted_mean() -> None:
     p = {"a": torch.randn(1, 3, 4, 4), "b": torch.randn(1, 3, 4, 4)}
     a, b, both = (ContentLoss(w, "relative")(f, p) for w in ({"a": 1.0}, {"b": 1.0}, {"a": 1.0, "b": 3.0}))
     torch.testing.assert_close(both, 0.25 * a + 0.75 * b)
+
+
+STYLE_TERMS: list[type[StyleTerm]] = [GramLoss, CovarianceLoss, HistogramLoss, PatchLoss]
+every_style_term = pytest.mark.parametrize("kind", STYLE_TERMS)
+both_sums = pytest.mark.parametrize("normalize", ["relative", "paper"])
+
+
+def features(batch: int, height: int = 8, width: int = 9, seed: int = 0, channels: int = 4) -> dict[str, torch.Tensor]:
+    random = torch.Generator().manual_seed(seed)
+    shape = (batch, channels, height, width)
+    return {layer: torch.randn(shape, generator=random, dtype=torch.float64) for layer in ("a", "b")}
+
+
+def shuffled(x: torch.Tensor) -> torch.Tensor:
+    order = torch.randperm(x.shape[2] * x.shape[3], generator=torch.Generator().manual_seed(3))
+    return x.flatten(2)[..., order].reshape(x.shape)
+
+
+WEIGHTS = {"a": 1.0, "b": 0.5}
+
+
+@every_style_term
+@both_sums
+class TestStyleTerms:
+    def test_zero_on_its_own_target(self, kind: type[StyleTerm], normalize: str) -> None:
+        style = features(1)
+        loss = kind(WEIGHTS, style, normalize)
+        assert loss(style) < 1e-20
+        assert loss(features(1, seed=1)) > 1e-3
+
+    def test_gradient_against_finite_differences(self, kind: type[StyleTerm], normalize: str) -> None:
+        loss = kind({"a": 1.0}, features(1, 6, 5), normalize)
+        x = features(2, 5, 6, seed=1)["a"].requires_grad_()
+        assert torch.autograd.gradcheck(lambda x: loss({"a": x}), x, eps=1e-7, atol=1e-5)
+
+    def test_a_batch_equals_one_by_one(self, kind: type[StyleTerm], normalize: str) -> None:
+        loss = kind(WEIGHTS, features(1), normalize)
+        batch = features(3, 7, 6, seed=1)
+        each = [loss({layer: x[i : i + 1] for layer, x in batch.items()}) for i in range(3)]
+        torch.testing.assert_close(loss(batch), torch.stack(each).mean())
+
+    def test_masks_of_ones_equal_no_mask(self, kind: type[StyleTerm], normalize: str) -> None:
+        style, x = features(1), features(2, 7, 6, seed=1)
+        ones = torch.ones(1, 1, 16, 18, dtype=torch.float64)
+        torch.testing.assert_close(kind(WEIGHTS, style, normalize, ones, ones)(x), kind(WEIGHTS, style, normalize)(x))
+
+    def test_only_the_masked_part_counts(self, kind: type[StyleTerm], normalize: str) -> None:
+        """Content outside the mask changes nothing; style outside the style mask is not seen."""
+        left = torch.zeros(1, 1, 8, 12, dtype=torch.float64)
+        left[..., :6] = 1
+        style, x = features(1, 8, 12), features(1, 8, 12, seed=1)
+        loss = kind(WEIGHTS, style, normalize, left, left)
+        beyond = 7 if kind is PatchLoss else 6  # a patch on the border has a column more
+        for changed in (style, x):
+            before = kind(WEIGHTS, style, normalize, left, left)(x)
+            for values in changed.values():
+                values[..., beyond:] += 5
+            torch.testing.assert_close(kind(WEIGHTS, style, normalize, left, left)(x), before)
+            torch.testing.assert_close(before, loss(x))
+
+    def test_a_region_smaller_than_a_position_still_counts(self, kind: type[StyleTerm], normalize: str) -> None:
+        dot = torch.zeros(1, 1, 64, 64, dtype=torch.float64)
+        dot[..., 30, 30] = 1
+        loss = kind(WEIGHTS, features(1), normalize, dot, dot)
+        assert loss(features(1, seed=1)).isfinite()
+        assert loss(features(1, seed=1)) > 0
+
+    def test_positions_may_be_shuffled_or_not(self, kind: type[StyleTerm], normalize: str) -> None:
+        style = features(1)
+        loss = kind(WEIGHTS, style, normalize)
+        moved = loss({layer: shuffled(x) for layer, x in style.items()})
+        assert moved > 0.01 if kind is PatchLoss else moved < 1e-20
+
+
+def test_covariance_ignores_the_mean() -> None:
+    x = features(2)["a"]
+    torch.testing.assert_close(covariance_matrix(x + 3), covariance_matrix(x))
+    centred = x - x.mean((2, 3), keepdim=True)
+    torch.testing.assert_close(covariance_matrix(x), gram_matrix(centred))
+    flat = x.flatten(2)
+    torch.testing.assert_close(covariance_matrix(x)[0], torch.cov(flat[0], correction=0))
+
+
+def test_guided_gram_matrix_is_a_weighted_mean() -> None:
+    x, mask = features(1)["a"], torch.rand(1, 1, 8, 9, dtype=torch.float64)
+    expected = torch.einsum("bihw,bjhw,bhw->bij", x, x, mask[:, 0]) / mask.sum()
+    torch.testing.assert_close(gram_matrix(x, mask), expected)
+    torch.testing.assert_close(gram_matrix(x, mask * 0.1), expected)
+
+
+def test_histogram_loss_knows_only_the_histogram() -> None:
+    """A stretched and shifted channel is as far as its sorted values are, at any size of the style."""
+    x = features(1)["a"]
+    loss = HistogramLoss({"a": 1.0}, {"a": x}, "paper")
+    torch.testing.assert_close(loss({"a": x + 2}), torch.tensor(4.0 * x.numel(), dtype=torch.float64))
+    twice = HistogramLoss({"a": 1.0}, {"a": x.repeat(1, 1, 2, 1)}, "relative")
+    assert twice({"a": x}) < 0.02
+
+
+def test_patch_loss_finds_the_patches_anywhere() -> None:
+    """A picture made of the style's own patches has no loss, wherever they are."""
+    style = features(1, 9, 9)["a"]
+    loss = PatchLoss({"a": 1.0}, {"a": style}, "relative")
+    assert loss({"a": style[:, :, 2:, 4:]}) < 1e-20
+    assert loss({"a": style[:, :, 1:, 4:]}) > 0.01  # patches that the stride leaves out
+
+
+def test_patch_loss_on_features_smaller_than_a_patch() -> None:
+    loss = PatchLoss({"a": 1.0}, features(1, 2, 2), "relative")
+    assert loss(features(1, 1, 2)).isfinite()
+
+
+def test_regions_with_a_style_each(vgg: LossNetwork) -> None:
+    """Half of the picture against each style: the mean of what each half has alone."""
+    left = torch.zeros(1, 1, 32, 24)
+    left[..., :12] = 1
+    other = STYLE.flip(1)
+    picture = IMAGES[:1]
+    both = PerceptualLoss(vgg, [Region(STYLE, mask=left), Region(other, mask=1 - left)], **loss_settings())
+    alone = [
+        PerceptualLoss(vgg, [region], **loss_settings())(picture, picture)["style_loss"]
+        for region in (Region(STYLE, mask=left), Region(other, mask=1 - left))
+    ]
+    torch.testing.assert_close(both(picture, picture)["style_loss"], torch.stack(alone).mean())
+
+
+@pytest.mark.parametrize("change", [{"patch_weight": 2.0}, {"histogram_weight": 3.0}])
+def test_further_terms_are_measured_where_they_weigh(vgg: LossNetwork, change: dict[str, float]) -> None:
+    plain, more = make_loss(vgg)(IMAGES, IMAGES), make_loss(vgg, **change)(IMAGES, IMAGES)
+    ((name, weight),) = change.items()
+    term = name.replace("weight", "loss")
+    assert term not in plain
+    torch.testing.assert_close(more["loss"], plain["loss"] + weight * more[term])
+
+
+def test_content_features_in_place_of_the_content(vgg: LossNetwork) -> None:
+    loss = make_loss(vgg)
+    assert loss(IMAGES, loss.content_features(IMAGES.flip(3))) == loss(IMAGES, IMAGES.flip(3))
 
 
 def test_terms_add_up(vgg: LossNetwork) -> None:
@@ -127,6 +286,9 @@ def test_total_variation_of_a_line(height: int, width: int) -> None:
     ("change", "words"),
     [
         ({"normalize": "l2"}, "loss.normalize must be one of relative, paper, found 'l2'"),
+        ({"statistic": "mean"}, "loss.statistic must be one of gram, covariance, found 'mean'"),
+        ({"patch_weight": 1.0, "patch_layers": {}}, "loss.patch_layers needs positive weights"),
+        ({"histogram_weight": -1.0}, "loss.histogram_weight must be a number of at least 0"),
         ({"style_weight": -1.0}, "loss.style_weight must be a number of at least 0"),
         ({"content_weight": float("nan")}, "loss.content_weight must be"),
         ({"tv_weight": float("inf")}, "loss.tv_weight must be"),

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
 from faststyle.loss_network import LossNetwork
-from faststyle.losses import ContentLoss, StyleLoss, gram_matrix
+from faststyle.losses import ContentLoss, GramLoss, gram_matrix
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def _gradients(
 ) -> tuple[Tensor, Tensor]:
     """Of the style error and of the content error at one layer with respect to the picture."""
     with torch.no_grad():
-        style = StyleLoss({layer: 1.0}, network(painting, [layer]), "relative")
+        style = GramLoss({layer: 1.0}, network(painting, [layer]), "relative")
         target = network(content, [layer])
     picture = picture.detach().requires_grad_()
     features = network(picture, [layer])

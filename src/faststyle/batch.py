@@ -6,6 +6,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from faststyle.composition import Composition
 from faststyle.errors import FaststyleError, ImageError
 from faststyle.images import (
     WRITERS,
@@ -69,7 +70,7 @@ def _writable_name(name: str) -> str:
     return name if path.suffix.lower() in WRITERS else str(path.with_suffix(".png"))
 
 
-def stylize_file(stylizer: Stylizer, job: Job, *, size: int | None, max_megapixels: float) -> Picture:
+def stylize_file(stylizer: Composition | Stylizer, job: Job, *, size: int | None, max_megapixels: float) -> Picture:
     """Reads, resizes (shorter side to ``size``), stylises, writes. Alpha and capture date are the source's."""
     picture = read_picture(job.source, max_megapixels=max_megapixels)
     if size is not None:
@@ -80,7 +81,7 @@ def stylize_file(stylizer: Stylizer, job: Job, *, size: int | None, max_megapixe
 
 
 def stylize_files(
-    stylizer: Stylizer, jobs: list[Job], *, size: int | None, max_megapixels: float
+    stylizer: Composition | Stylizer, jobs: list[Job], *, size: int | None, max_megapixels: float
 ) -> dict[Path, FaststyleError]:
     """All jobs under a progress bar; goes on past a bad file. Returns the errors by source."""
     errors: dict[Path, FaststyleError] = {}

@@ -17,6 +17,7 @@ from faststyle.errors import CheckpointError, ConfigError
 from faststyle.files import replacing
 from faststyle.network import NetworkConfig, TransformerNet
 
+SHIPPED = Path(__file__).resolve().parents[2] / "checkpoints"
 KEY = "faststyle"  # of the JSON in the file's metadata
 FORMAT = 1
 
@@ -55,13 +56,26 @@ def check_weights_path(path: str | Path) -> Path:
     return path
 
 
+def find_weights(name: str | Path) -> Path:
+    """A file, or the shipped style of that name. Raises ``CheckpointError`` that lists the shipped ones."""
+    path, shipped = Path(name), SHIPPED / f"{name}.safetensors"
+    if path.is_file() or path.suffix:
+        return path
+    if not shipped.is_file():
+        known = ", ".join(sorted(path.stem for path in SHIPPED.glob("*.safetensors")))
+        raise CheckpointError(f"no checkpoint {name}; shipped styles: {known}")
+    return shipped
+
+
 def load_checkpoint(path: str | Path) -> Checkpoint:
     """Reads ``.safetensors`` or a Lightning ``.ckpt`` into a float32 network on the CPU, in evaluation mode.
+
+    path: a file, or the name of a shipped style.
 
     Raises ``CheckpointError`` if the file is missing, damaged, not faststyle's, wants to run code, or does not fit
     its own configuration.
     """
-    path = Path(path)
+    path = find_weights(path)
     if not path.is_file():
         raise CheckpointError(f"no checkpoint {path}")
     if path.stat().st_size == 0:

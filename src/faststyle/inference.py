@@ -38,7 +38,9 @@ class Stylizer:
 
     @classmethod
     def load(cls, path: str | Path, *, device: str = "auto") -> "Stylizer":
-        """Reads ``.safetensors`` or a Lightning ``.ckpt``. device: ``auto`` (a GPU if there is one), ``cpu``, ...
+        """Reads ``.safetensors``, a Lightning ``.ckpt``, or a shipped style by its name.
+
+        device: ``auto`` (a GPU if there is one), ``cpu``, ``cuda`` or ``mps``.
 
         Raises ``CheckpointError`` if the file cannot be used, ``ConfigError`` if the device is not there.
         """

@@ -199,6 +199,25 @@ def build_loss_network(architecture: str, layers: Iterable[str], *, pooling: str
     return network.eval().requires_grad_(False)
 
 
+def nearest_layer(architecture: str, name: str) -> str:
+    """The layer of ``architecture`` at the depth of VGG-19's layer ``name``, so that any loss serves any loss network.
+
+    Own names, and unknown ones, come back as they are. The compact network has no layer before a ReLU and ends at
+    ``relu4_1``; ResNet-50 has a stage for each of VGG's blocks.
+    """
+    if name not in vgg_layers("vgg19") or architecture in ("vgg19", AUTO):
+        return name
+    block = int(name.removeprefix("conv").removeprefix("relu").removeprefix("pool")[0])
+    if architecture == "resnet50":
+        return RESNET_LAYERS[block]
+    if architecture not in VGG_BLOCKS or name.startswith("pool"):
+        return name
+    block = min(block, len(VGG_BLOCKS[architecture]))
+    convolution = min(int(name[-1]), VGG_BLOCKS[architecture][block - 1])
+    kind = "relu" if architecture == "compact" else name[:4]
+    return f"{kind}{block}_{convolution}"
+
+
 def choose_architecture(architecture: str, layers: Iterable[str], *, weights: str | Path = DEFAULT) -> str:
     """What ``"auto"`` stands for: VGG-19 where its weights are given or cached, else the compact network.
 

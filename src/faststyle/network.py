@@ -4,8 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from faststyle.errors import ConfigError
@@ -186,6 +188,11 @@ class TransformerNet(nn.Module):
 def to_images(pixels: Tensor) -> Tensor:
     """uint8 (B, H, W, 3) to float (B, 3, H, W) in [0, 1], channels-last in memory."""
     return pixels.permute(0, 3, 1, 2).float() / 255
+
+
+def to_image(rgb: NDArray[np.uint8]) -> Tensor:
+    """A uint8 (H, W, 3) array to float (1, 3, H, W) in [0, 1], channels-last in memory."""
+    return to_images(torch.tensor(rgb)[None])
 
 
 def to_pixels(images: Tensor) -> Tensor:

@@ -15,9 +15,14 @@ def make_module() -> StyleTransferModule:
         torch.rand(1, 3, 32, 32),
         content_layers={"relu1_1": 1.0},
         style_layers={"relu1_1": 1.0},
+        histogram_layers={},
+        patch_layers={},
         content_weight=1.0,
         style_weight=1.0,
+        histogram_weight=0.0,
+        patch_weight=0.0,
         tv_weight=0.0,
+        statistic="gram",
         normalize="relative",
     )
     network = TransformerNet(make_config())

@@ -1,11 +1,9 @@
 """What happens around the training steps: progress, sample grids, the non-finite guard, signals."""
 
 import logging
-import signal
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -20,6 +18,7 @@ from tqdm import tqdm
 from faststyle.errors import NonFiniteLossError
 from faststyle.images import contact_sheet, resize_to, write_picture
 from faststyle.network import to_images, to_pixels
+from faststyle.signals import Interruption
 from faststyle.training.module import StyleTransferModule
 
 log = logging.getLogger(__name__)
@@ -145,33 +144,25 @@ class StopOnSignal(Callback):
     """SIGINT and SIGTERM end the training after the current step; a second one ends it at once."""
 
     def __init__(self) -> None:
-        self.received: signal.Signals | None = None
-        self.previous: dict[int, Any] = {}
+        self.interruption = Interruption()
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        def stop(number: int, frame: FrameType | None) -> None:
-            self.received = signal.Signals(number)
+        def stop() -> None:
             trainer.should_stop = True
-            self.restore()
 
-        self.previous = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+        self.interruption.catch(stop)
 
     def on_train_end(self, *_: Any) -> None:
-        self.restore()
+        self.interruption.restore()
+
+    def on_exception(self, *_: Any) -> None:
+        self.interruption.restore()
 
     def leave(self, trainer: Trainer) -> None:
         """After a signal, when all is written: ``SystemExit`` with 128 + its number."""
-        if self.received:
+        if self.interruption.received:
             log.warning("interrupted at step %d; resume=auto continues", trainer.global_step)
-            raise SystemExit(128 + self.received)
-
-    def on_exception(self, *_: Any) -> None:
-        self.restore()
-
-    def restore(self) -> None:
-        """Puts the previous handlers back."""
-        while self.previous:
-            signal.signal(*self.previous.popitem())
+        self.interruption.leave()
 
 
 def newest_checkpoint(folder: Path, pattern: str) -> Path | None:

@@ -53,9 +53,14 @@ class _LossNetwork:
 class _Loss:
     content_layers: Any = MISSING
     style_layers: Any = MISSING
+    histogram_layers: Any = MISSING
+    patch_layers: Any = MISSING
     content_weight: float = MISSING
     style_weight: float = MISSING
+    histogram_weight: float = MISSING
+    patch_weight: float = MISSING
     tv_weight: float = MISSING
+    statistic: str = MISSING
     normalize: str = MISSING
 
 
@@ -158,6 +163,41 @@ class Distill:
     debug: bool = MISSING
 
 
+@dataclass
+class _Region:
+    mask: str = MISSING
+    style: str | None = None
+    style_mask: str | None = None
+
+
+@dataclass
+class Optimize:
+    """``conf/optimize.yaml``."""
+
+    style: _Style = MISSING
+    loss_network: _LossNetwork = MISSING
+    loss: _Loss = MISSING
+    content: str | None = MISSING
+    image_size: int = MISSING
+    init: str = MISSING
+    optimizer: str = MISSING
+    learning_rate: float | None = MISSING
+    steps: int = MISSING
+    scales: int = MISSING
+    color: str = MISSING
+    regions: list[_Region] = MISSING
+    every: int = MISSING
+    judge: str | None = MISSING
+    judge_weights: str = MISSING
+    seed: int = MISSING
+    device: str = MISSING
+    threads: int | None = MISSING
+    output: str | None = MISSING
+    run_dir: str = MISSING
+    styles_dir: str = MISSING
+    debug: bool = MISSING
+
+
 def typed(cfg: DictConfig, schema: type = Train) -> DictConfig:
     """``cfg`` with every value of its type. Raises ``ConfigError`` that names the key, what was found and expected."""
     try:
@@ -166,26 +206,37 @@ def typed(cfg: DictConfig, schema: type = Train) -> DictConfig:
     except OmegaConfBaseException as error:
         raise ConfigError(f"{error.full_key}: {str(error).splitlines()[0]}") from error
     assert isinstance(result, DictConfig)
-    _check(result)
+    _check_least(result)
+    if schema is not Optimize:
+        _check_optimizer(result)
     return result
 
 
-def _check(cfg: DictConfig) -> None:
-    at_least = {
-        "data.image_size": 16,
-        "data.batch_size": 1,
-        "data.holdout": 0,
-        "trainer.max_steps": 1,
-        "trainer.checkpoint_every": 1,
-        "trainer.sample_every": 1,
-        "style.size": 32,
-    }
-    for key, least in at_least.items():
+AT_LEAST = {
+    "data.image_size": 16,
+    "data.batch_size": 1,
+    "data.holdout": 0,
+    "trainer.max_steps": 1,
+    "trainer.checkpoint_every": 1,
+    "trainer.sample_every": 1,
+    "style.size": 32,
+    "image_size": 32,
+    "steps": 1,
+    "scales": 1,
+    "every": 1,
+}
+
+
+def _check_least(cfg: DictConfig) -> None:
+    for key, least in AT_LEAST.items():
         if key.split(".")[0] not in cfg:
-            continue  # conf/distill.yaml has no style
+            continue  # not every schema has all
         value = OmegaConf.select(cfg, key)
         if value is None or value < least:
             raise ConfigError(f"{key} must be at least {least}, found {value}")
+
+
+def _check_optimizer(cfg: DictConfig) -> None:
     if not 0 < cfg.optimizer.learning_rate < 1:
         raise ConfigError(f"optimizer.learning_rate must be between 0 and 1, found {cfg.optimizer.learning_rate}")
     if not 0 < cfg.optimizer.warmup < 1:

@@ -19,11 +19,12 @@ from faststyle.errors import CheckpointError, ConfigError, DataError
 from faststyle.images import find_pictures, read_picture, resize_shorter_side
 from faststyle.loss_network import VGG, Compact, load_loss_network
 from faststyle.network import NetworkConfig, TransformerNet, to_images
+from faststyle.training.build import layer_weights, plain
 from faststyle.training.callbacks import StopOnSignal, TrainingBar
 from faststyle.training.config import Distill, typed
 from faststyle.training.datamodule import PackDataModule
 from faststyle.training.distillation import Distillation, fold
-from faststyle.training.run import build_trainer, find_checkpoint, fit, layer_weights, plain, quiet_lightning
+from faststyle.training.run import build_trainer, find_checkpoint, fit, quiet_lightning
 
 log = logging.getLogger(__name__)
 

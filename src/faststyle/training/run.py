@@ -1,4 +1,4 @@
-"""``train(cfg)``: from a composed configuration to a weights file. The only place that sees a ``DictConfig``."""
+"""``train(cfg)``: from a composed configuration to a weights file."""
 
 import logging
 import time
@@ -12,19 +12,27 @@ import pytorch_lightning as pl
 import torch
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from numpy.typing import NDArray
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from pytorch_lightning.callbacks import ModelCheckpoint, Timer
 from pytorch_lightning.loggers import CSVLogger, Logger, WandbLogger
 from torch import Tensor
 
 from faststyle.checkpoint import check_weights_path, load_checkpoint, save_weights
-from faststyle.errors import CheckpointError, ConfigError, ImageError
+from faststyle.errors import CheckpointError, ConfigError
 from faststyle.evaluation import Evaluation, evaluate
-from faststyle.images import Picture, contact_sheet, read_picture, resize_shorter_side, write_picture
+from faststyle.images import Picture, contact_sheet, read_picture, write_picture
 from faststyle.inference import Stylizer
-from faststyle.loss_network import VGG, Compact, choose_architecture, load_loss_network
 from faststyle.losses import PerceptualLoss
-from faststyle.network import NetworkConfig, TransformerNet, to_images
+from faststyle.network import to_image, to_images
+from faststyle.training.build import (
+    build_loss_network,
+    build_network,
+    choose_loss_network,
+    file_name,
+    load_style,
+    loss_settings,
+    plain,
+)
 from faststyle.training.callbacks import NonFiniteGuard, SampleGrid, StopOnSignal, TrainingBar, newest_checkpoint
 from faststyle.training.config import typed
 from faststyle.training.datamodule import PackDataModule
@@ -60,8 +68,7 @@ def train(cfg: DictConfig) -> Path:
     ``SystemExit`` with 128 + the signal's number after a signal, when checkpoint and weights have been written.
     """
     cfg = typed(cfg)
-    net = cfg.loss_network
-    net.architecture = choose_architecture(net.architecture, loss_layers(cfg), weights=net.weights)
+    choose_loss_network(cfg)
     run_dir = Path(cfg.run_dir)
     weights_path = check_weights_path(cfg.output or run_dir / f"{cfg.style.name}.safetensors")
     resume = find_checkpoint(cfg.resume, run_dir)
@@ -70,11 +77,12 @@ def train(cfg: DictConfig) -> Path:
         _check_recipe(resume, recipe)
     quiet_lightning()
     pl.seed_everything(cfg.seed, verbose=False)
-    style = load_style(cfg.style)
+    style = load_style(cfg.style.image, cfg.style.size)
     preview = read_picture(cfg.preview).rgb if cfg.preview else None
     network = build_network(cfg)
     data = PackDataModule(**plain(cfg.data), seed=cfg.seed)
-    loss = build_loss(cfg, style, data.pixels)
+    loss_network = build_loss_network(cfg, to_images(data.pixels[:NORMALIZATION_PICTURES]))
+    loss = PerceptualLoss(loss_network, to_image(style.rgb), **loss_settings(cfg))
     module = StyleTransferModule(
         network, loss, **plain(cfg.optimizer), max_steps=cfg.trainer.max_steps, recipe=recipe
     ).to(memory_format=torch.channels_last)
@@ -111,78 +119,17 @@ def fit(trainer: pl.Trainer, module: pl.LightningModule, data: PackDataModule, r
 def make_recipe(cfg: DictConfig) -> dict[str, Any]:
     """What determines the result, as plain values. Files are named without their folders, which may move."""
     recipe: dict[str, Any] = {key: plain(cfg[key]) for key in ("network", "loss", "optimizer", "seed")}
-    style = plain(cfg.style) | {"image": _name(cfg.style.image)}
+    style = plain(cfg.style) | {"image": file_name(cfg.style.image)}
     if style.pop("file") != style["image"]:  # another picture's title
         style = {key: style[key] for key in ("name", "image", "size")}
     data = {key: cfg.data[key] for key in ("image_size", "pack_size", "batch_size", "holdout")}
     return recipe | {
         "style": style,
-        "loss_network": plain(cfg.loss_network) | {"weights": _name(cfg.loss_network.weights)},
-        "data": data | {"root": _name(cfg.data.root)},
+        "loss_network": plain(cfg.loss_network) | {"weights": file_name(cfg.loss_network.weights)},
+        "data": data | {"root": file_name(cfg.data.root)},
         "max_steps": cfg.trainer.max_steps,
-        "init": _name(cfg.init),
+        "init": file_name(cfg.init),
     }
-
-
-def _name(path: str | None) -> str | None:
-    return Path(path).name if path else None
-
-
-def load_style(style: DictConfig) -> Picture:
-    """The style picture at its size. Raises ``ImageError`` that says what to set."""
-    if not style.image:
-        raise ImageError("style.image: set style.image=PATH to a painting, or style=NAME")
-    try:
-        picture = read_picture(style.image)
-    except ImageError as error:
-        raise ImageError(f"style.image: {error}; set style.image=PATH to a painting") from error
-    return resize_shorter_side(picture, style.size)
-
-
-def build_network(cfg: DictConfig) -> TransformerNet:
-    """A new network, or that of ``init=FILE`` (another style's weights to start from)."""
-    config = NetworkConfig(**plain(cfg.network))
-    network = TransformerNet(config)
-    if cfg.init:
-        start = load_checkpoint(cfg.init).network
-        if start.config != config:
-            raise ConfigError(f"init: {cfg.init} has another network ({start.config})")
-        network.load_state_dict(start.state_dict())
-    return network
-
-
-def build_loss(cfg: DictConfig, style: Picture, photographs: Tensor) -> PerceptualLoss:
-    """The loss with its network; ``photographs`` (uint8) set the normalised VGG's scales."""
-    net = cfg.loss_network
-    loss_network = load_loss_network(net.architecture, loss_layers(cfg), weights=net.weights, pooling=net.pooling)
-    if net.normalized:
-        if not isinstance(loss_network, VGG) or isinstance(loss_network, Compact):  # its maps expect its own scales
-            raise ConfigError(f"loss_network.normalized needs a VGG, found {net.architecture}")
-        loss_network.normalize_activations(to_images(photographs[:NORMALIZATION_PICTURES]))
-    return PerceptualLoss(loss_network, to_images(torch.from_numpy(style.rgb.copy())[None]), **loss_settings(cfg))
-
-
-def loss_settings(cfg: DictConfig) -> dict[str, Any]:
-    """``cfg.loss`` as ``PerceptualLoss`` takes it."""
-    settings: dict[str, Any] = plain(cfg.loss)
-    for key in ("content_layers", "style_layers"):
-        settings[key] = layer_weights(settings[key])
-    return settings
-
-
-def loss_layers(cfg: DictConfig) -> list[str]:
-    """Every layer that the loss asks for."""
-    settings = loss_settings(cfg)
-    return [*settings["content_layers"], *settings["style_layers"]]
-
-
-def layer_weights(layers: Any) -> dict[str, float]:
-    """Weight by layer name, from ``{relu1_2: 0.5}`` or from a list, which weighs all layers alike."""
-    if OmegaConf.is_dict(layers) or isinstance(layers, dict):
-        return {str(name): float(weight) for name, weight in layers.items()}
-    if OmegaConf.is_list(layers) or isinstance(layers, list):
-        return dict.fromkeys(map(str, layers), 1.0)
-    raise ConfigError(f"loss: layers are a list or weights by name, found {layers!r}")
 
 
 def build_trainer(cfg: DictConfig, run_dir: Path, callbacks: list[pl.Callback]) -> pl.Trainer:
@@ -289,8 +236,3 @@ def quiet_lightning() -> None:
     for message in ADVICE:
         warnings.filterwarnings("ignore", message)
     logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(logging.WARNING)
-
-
-def plain(value: Any) -> Any:
-    """A configuration's node as plain dicts and values."""
-    return OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value

@@ -1,0 +1,173 @@
+"""Image optimisation (Gatys, Ecker & Bethge 2016): one picture's pixels are optimised under a ``PerceptualLoss``."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from faststyle.errors import ConfigError, NonFiniteLossError
+from faststyle.losses import PerceptualLoss, Region
+
+OPTIMIZERS = {"lbfgs": 1.0, "adam": 0.05}  # with their usual learning rates
+MIN_SIDE = 32  # pixels, of the coarsest picture
+HISTORY = 20  # steps and gradients from which L-BFGS estimates the curvature; 100 gained nothing
+LINE_SEARCH = 25  # evaluations at most in one iteration; nearly all take one
+NOISE = 0.1  # standard deviation around mid-grey
+
+INITS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "content": lambda content, style: content,
+    "style": lambda content, style: cover(style, content.shape[-2], content.shape[-1]),
+    "noise": lambda content, style: 0.5 + NOISE * torch.randn_like(content),
+}
+
+
+@dataclass(frozen=True)
+class Step:
+    """One iteration: its number, its losses by name, and the picture that has them, (1, 3, H, W) in [0, 1]."""
+
+    number: int
+    losses: dict[str, float]
+    image: Tensor
+
+
+def optimize_pyramid(
+    build_loss: Callable[[float], PerceptualLoss],
+    content: Tensor,
+    style: Tensor,
+    *,
+    init: str,
+    scales: int,
+    steps: int,
+    optimizer: str,
+    learning_rate: float | None,
+) -> Iterator[Step]:
+    """Coarse to fine: ``steps`` iterations at each of ``pyramid``'s sizes, each from the result of the one before.
+
+    build_loss: the loss for pictures at a share (0 to 1) of their full size. init: where the coarsest starts, a key of
+    ``INITS``. Yields, and raises, as ``optimize`` does; the numbers run on, and step 0 is the coarsest's only.
+    """
+    if init not in INITS:
+        raise ConfigError(f"init must be one of {', '.join(INITS)}, found {init!r}")
+    image: Tensor | None = None
+    for level, (height, width) in enumerate(pyramid((content.shape[-2], content.shape[-1]), scales)):
+        small = resize(content, height, width)
+        image = INITS[init](small, style) if image is None else resize(image, height, width)
+        loss = build_loss(height / content.shape[-2])
+        for step in optimize(loss, small, image, optimizer=optimizer, learning_rate=learning_rate, steps=steps):
+            image = step.image
+            if step.number or not level:
+                yield replace(step, number=level * steps + step.number)
+
+
+def optimize(
+    loss: PerceptualLoss, content: Tensor, start: Tensor, *, optimizer: str, learning_rate: float | None, steps: int
+) -> Iterator[Step]:
+    """Yields ``start`` as step 0, then the picture after each of ``steps`` iterations.
+
+    content, start: (1, 3, H, W) in [0, 1]. optimizer: ``lbfgs``, with a line search, or ``adam``; learning_rate: None
+    is its usual one. Raises ``ConfigError`` on another optimiser, ``NonFiniteLossError`` in place of a step whose loss
+    is not finite.
+    """
+    if optimizer not in OPTIMIZERS:
+        raise ConfigError(f"optimizer must be one of {', '.join(OPTIMIZERS)}, found {optimizer!r}")
+    objective = _Objective(loss, content, start)
+    algorithm = _algorithm(optimizer, objective.pixels, learning_rate)
+    for number in range(steps + 1):
+        if number:
+            algorithm.step(objective)
+        objective()
+        losses = {name: value.item() for name, value in objective.losses.items()}
+        if not torch.tensor(list(losses.values())).isfinite().all():
+            raise NonFiniteLossError(
+                f"the loss is not finite at step {number}: lower learning_rate or the loss weights"
+            )
+        yield Step(number, losses, objective.pixels.detach().clamp(0, 1))
+
+
+def _algorithm(name: str, pixels: Tensor, learning_rate: float | None) -> torch.optim.Optimizer:
+    rate = OPTIMIZERS[name] if learning_rate is None else learning_rate
+    if name == "adam":
+        return torch.optim.Adam([pixels], lr=rate, betas=(0.9, 0.99))
+    return torch.optim.LBFGS(
+        [pixels],
+        lr=rate,
+        max_iter=1,
+        max_eval=LINE_SEARCH,
+        tolerance_grad=0,
+        tolerance_change=0,
+        history_size=HISTORY,
+        line_search_fn="strong_wolfe",
+    )
+
+
+class _Objective:
+    """The loss of the pixels, with its gradient. Remembers the last pixels, since L-BFGS asks for them again."""
+
+    def __init__(self, loss: PerceptualLoss, content: Tensor, start: Tensor) -> None:
+        self.loss = loss
+        self.target = loss.content_features(content)
+        self.pixels = start.clone(memory_format=torch.contiguous_format).requires_grad_()
+        self.losses: dict[str, Tensor] = {}
+        self.seen: Tensor | None = None
+
+    def __call__(self) -> float:
+        if self.seen is None or not torch.equal(self.seen, self.pixels):
+            self.seen = self.pixels.detach().clone()
+            self.pixels.grad = None
+            with torch.enable_grad():
+                image = _Clamp.apply(self.pixels).contiguous(memory_format=torch.channels_last)
+                losses = self.loss(image, self.target)
+            losses["loss"].backward()
+            self.losses = {name: value.detach() for name, value in losses.items()}
+        return self.losses["loss"].item()
+
+
+class _Clamp(torch.autograd.Function):
+    """To [0, 1]. A pixel beyond the range keeps that part of its gradient that leads back."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        ctx.save_for_backward(x)
+        return x.clamp(0, 1)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        (x,) = ctx.saved_tensors
+        kept: Tensor = gradient * (gradient * (x - x.clamp(0, 1)) >= 0)
+        return kept
+
+
+def pyramid(size: tuple[int, int], scales: int) -> list[tuple[int, int]]:
+    """Sizes (height, width) from coarse to ``size``, each twice the one before, none with a side under ``MIN_SIDE``."""
+    sizes = [(round(size[0] / 2**level), round(size[1] / 2**level)) for level in reversed(range(scales))]
+    return [small for small in sizes if min(small) >= MIN_SIDE] or [size]
+
+
+def resize(images: Tensor, height: int, width: int) -> Tensor:
+    """(B, C, H, W) to (B, C, height, width), values kept in [0, 1]."""
+    if images.shape[-2:] == (height, width):
+        return images
+    return F.interpolate(images, (height, width), mode="bicubic", antialias=True).clamp(0, 1)
+
+
+def cover(images: Tensor, height: int, width: int) -> Tensor:
+    """(B, C, H, W) at (height, width): resized in proportion, then the centre."""
+    scale = max(height / images.shape[-2], width / images.shape[-1])
+    resized = resize(images, max(height, round(images.shape[-2] * scale)), max(width, round(images.shape[-1] * scale)))
+    top, left = (resized.shape[-2] - height) // 2, (resized.shape[-1] - width) // 2
+    return resized[..., top : top + height, left : left + width]
+
+
+def region_at(region: Region, scale: float) -> Region:
+    """The region with its pictures smaller by ``scale``."""
+    if scale == 1:
+        return region
+    shrink = {
+        name: resize(picture, *(max(MIN_SIDE, round(side * scale)) for side in picture.shape[-2:]))
+        for name, picture in (("style", region.style), ("style_mask", region.style_mask), ("mask", region.mask))
+        if picture is not None
+    }
+    return replace(region, **shrink)

@@ -1,0 +1,29 @@
+"""Drawing curves to a PNG."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from faststyle.errors import ConfigError
+from faststyle.files import replacing
+
+
+def plot_objectives(path: Path, curves: Mapping[str, Sequence[float]], levels: Mapping[str, float]) -> None:
+    """Objectives against iterations of image optimisation, and those of networks as level lines.
+
+    Raises ``ConfigError`` if matplotlib is not installed or the suffix is not ``.png``.
+    """
+    if path.suffix.lower() != ".png":
+        raise ConfigError(f"cannot draw {path}: expected a file name that ends in .png")
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise ConfigError("plots need matplotlib: pip install matplotlib") from error
+    figure = Figure(figsize=(8, 5), layout="constrained")
+    axes = figure.add_subplot(yscale="log", xlabel="iterations of L-BFGS", ylabel="objective")
+    for name, curve in curves.items():
+        axes.plot(range(len(curve)), curve, label=name)
+    for number, (name, level) in enumerate(levels.items()):
+        axes.axhline(level, linestyle="--", color=f"C{len(curves) + number}", label=name)
+    axes.legend()
+    with replacing(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=120)

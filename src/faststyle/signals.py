@@ -1,0 +1,36 @@
+"""Ending long work in good order."""
+
+import signal
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+NUMBERS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Interruption:
+    """Between ``catch`` and ``restore`` the first SIGINT or SIGTERM is noted in ``received``; a second one acts."""
+
+    def __init__(self) -> None:
+        self.received: signal.Signals | None = None
+        self.previous: dict[int, Any] = {}
+
+    def catch(self, on_signal: Callable[[], None] = lambda: None) -> None:
+        """on_signal: called at the first one."""
+
+        def note(number: int, frame: FrameType | None) -> None:
+            self.received = signal.Signals(number)
+            self.restore()
+            on_signal()
+
+        self.previous = {number: signal.signal(number, note) for number in NUMBERS}
+
+    def restore(self) -> None:
+        """Puts the previous handlers back."""
+        while self.previous:
+            signal.signal(*self.previous.popitem())
+
+    def leave(self) -> None:
+        """``SystemExit`` with 128 + the signal's number, if there was one."""
+        if self.received:
+            raise SystemExit(128 + self.received)

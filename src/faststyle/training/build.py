@@ -1,0 +1,93 @@
+"""Objects from a composed configuration."""
+
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+from torch import Tensor
+
+from faststyle.checkpoint import load_checkpoint
+from faststyle.errors import ConfigError, ImageError
+from faststyle.images import Picture, read_picture, resize_shorter_side
+from faststyle.loss_network import VGG, Compact, LossNetwork, choose_architecture, load_loss_network, nearest_layer
+from faststyle.losses import TERMS
+from faststyle.network import NetworkConfig, TransformerNet
+
+LAYER_KEYS = tuple(f"{term}_layers" for term in TERMS)
+
+
+def load_style(image: str | None, size: int) -> Picture:
+    """The style picture, its shorter side at ``size``. Raises ``ImageError`` that says what to set."""
+    if not image:
+        raise ImageError("style.image: set style.image=PATH to a painting, or style=NAME")
+    try:
+        picture = read_picture(image)
+    except ImageError as error:
+        raise ImageError(f"style.image: {error}; set style.image=PATH to a painting") from error
+    return resize_shorter_side(picture, size)
+
+
+def build_network(cfg: DictConfig) -> TransformerNet:
+    """A new network, or that of ``init=FILE`` (another style's weights to start from)."""
+    config = NetworkConfig(**plain(cfg.network))
+    network = TransformerNet(config)
+    if cfg.init:
+        start = load_checkpoint(cfg.init).network
+        if start.config != config:
+            raise ConfigError(f"init: {cfg.init} has another network ({start.config})")
+        network.load_state_dict(start.state_dict())
+    return network
+
+
+def choose_loss_network(cfg: DictConfig) -> None:
+    """Puts a real architecture in the place of ``auto``."""
+    net = cfg.loss_network
+    net.architecture = choose_architecture(net.architecture, loss_layers(cfg), weights=net.weights)
+
+
+def build_loss_network(cfg: DictConfig, pictures: Tensor) -> LossNetwork:
+    """The loss network with its weights; ``pictures``, (B, 3, H, W) in [0, 1], set the normalised VGG's scales."""
+    net = cfg.loss_network
+    loss_network = load_loss_network(net.architecture, loss_layers(cfg), weights=net.weights, pooling=net.pooling)
+    if net.normalized:
+        if not isinstance(loss_network, VGG) or isinstance(loss_network, Compact):  # its maps expect its own scales
+            raise ConfigError(f"loss_network.normalized needs a VGG, found {net.architecture}")
+        loss_network.normalize_activations(pictures)
+    return loss_network
+
+
+def loss_settings(cfg: DictConfig) -> dict[str, Any]:
+    """``cfg.loss`` as ``PerceptualLoss`` takes it, with layers of ``cfg.loss_network`` as deep as those named."""
+    settings: dict[str, Any] = plain(cfg.loss)
+    for key in LAYER_KEYS:
+        layers: dict[str, float] = {}
+        for name, weight in layer_weights(settings[key]).items():
+            own = nearest_layer(cfg.loss_network.architecture, name)
+            layers[own] = layers.get(own, 0.0) + weight
+        settings[key] = layers
+    return settings
+
+
+def loss_layers(cfg: DictConfig) -> list[str]:
+    """Every layer that the loss asks for."""
+    settings = loss_settings(cfg)
+    return [layer for key in LAYER_KEYS for layer in settings[key]]
+
+
+def layer_weights(layers: Any) -> dict[str, float]:
+    """Weight by layer name, from ``{relu1_2: 0.5}`` or from a list, which weighs all layers alike."""
+    if OmegaConf.is_dict(layers) or isinstance(layers, dict):
+        return {str(name): float(weight) for name, weight in layers.items()}
+    if OmegaConf.is_list(layers) or isinstance(layers, list):
+        return dict.fromkeys(map(str, layers), 1.0)
+    raise ConfigError(f"loss: layers are a list or weights by name, found {layers!r}")
+
+
+def file_name(path: str | None) -> str | None:
+    """Without its folder, which may move."""
+    return Path(path).name if path else None
+
+
+def plain(value: Any) -> Any:
+    """A configuration's node as plain dicts and values."""
+    return OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value

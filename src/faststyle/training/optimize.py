@@ -1,0 +1,197 @@
+"""``optimize_photograph(cfg)``: from ``conf/optimize.yaml`` to a picture."""
+
+import json
+import logging
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from omegaconf import DictConfig
+from torch import Tensor
+from tqdm import tqdm
+
+from faststyle.color import AFTER, BEFORE, MODES, grey
+from faststyle.errors import ConfigError, ImageError
+from faststyle.evaluation import build_measure
+from faststyle.files import replacing
+from faststyle.images import Picture, check_output, read_picture, resize_shorter_side, resize_to, write_picture
+from faststyle.inference import find_device
+from faststyle.losses import PerceptualLoss, Region
+from faststyle.masks import Mask, blend, fit_mask, read_mask, resize_mask
+from faststyle.network import to_image, to_pixels
+from faststyle.optimization import Step, optimize_pyramid, pyramid, region_at
+from faststyle.signals import Interruption
+from faststyle.training.build import (
+    build_loss_network,
+    choose_loss_network,
+    file_name,
+    load_style,
+    loss_settings,
+    plain,
+)
+from faststyle.training.config import Optimize, typed
+from faststyle.training.hardware import device_name, keep_freed_memory
+
+log = logging.getLogger(__name__)
+
+PICTURE, RECORD = "stylized.png", "result.json"  # in the run folder
+OF_THE_RUN = ("debug", "device", "every", "judge", "judge_weights", "output", "run_dir", "styles_dir", "threads")
+
+
+def optimize_photograph(cfg: DictConfig) -> Path:
+    """Paints ``cfg.content`` and returns the path of the picture; ``RECORD`` in the run folder has its history.
+
+    Every setting and its meaning stands in ``conf/``. A signal, or a loss that is not finite, ends it with the picture
+    so far. Raises a ``FaststyleError`` on anything that a user can mend, ``SystemExit`` after a signal.
+    """
+    cfg = typed(cfg, Optimize)
+    if cfg.color not in MODES:
+        raise ConfigError(f"color must be one of {', '.join(MODES)}, found {cfg.color!r}")
+    choose_loss_network(cfg)
+    run_dir = Path(cfg.run_dir)
+    output = check_output(cfg.output or run_dir / PICTURE)
+    device = find_device(cfg.device)
+    canvas = Canvas.load(cfg, device)
+    if cfg.threads:
+        torch.set_num_threads(cfg.threads)
+    if device.type == "cpu":
+        keep_freed_memory()
+    torch.manual_seed(cfg.seed)
+    started = time.perf_counter()
+    history: list[dict[str, float]] = []
+    interruption = Interruption()
+    interruption.catch()
+    last: Step | None = None
+    try:
+        for last in _show_progress(paint(cfg, canvas), cfg.steps * len(pyramid(canvas.photograph.size, cfg.scales))):
+            history.append(last.losses)
+            if last.number and last.number % cfg.every == 0:
+                write_picture(run_dir / f"step-{last.number:06d}.png", canvas.finish(last.image))
+            if interruption.received:
+                log.warning("interrupted after %d iterations", last.number)
+                break
+    finally:
+        interruption.restore()
+        if last:
+            result = canvas.finish(last.image)
+            write_picture(output, result)
+    seconds = time.perf_counter() - started
+    first, final = history[0], history[-1]
+    log.info("objective %.4g -> %.4g in %d iterations, %.0f s", first["loss"], final["loss"], len(history) - 1, seconds)
+    for name in ("content_loss", "style_loss"):
+        log.info("%s %.4g -> %.4g", name.replace("_", " "), first[name], final[name])
+    evaluation = judge(cfg, canvas, result)
+    record = {
+        "settings": _settings(cfg),
+        "seconds": round(seconds, 1),
+        "device": device_name(device),
+        "evaluation": evaluation,
+        "losses": history,
+    }
+    with replacing(run_dir / RECORD) as path:
+        path.write_text(json.dumps(record, indent=1))
+    log.info("%s", output)
+    interruption.leave()
+    return output
+
+
+def _settings(cfg: DictConfig) -> dict[str, Any]:
+    """What determines the result; files without their folders."""
+    settings = {key: value for key, value in plain(cfg).items() if key not in OF_THE_RUN}
+    settings["content"] = file_name(cfg.content)
+    settings["style"] = {"image": file_name(cfg.style.image), "size": cfg.style.size}
+    settings["loss_network"]["weights"] = file_name(cfg.loss_network.weights)
+    settings["regions"] = [{key: file_name(path) for key, path in region.items()} for region in settings["regions"]]
+    return settings
+
+
+@dataclass(frozen=True)
+class Canvas:
+    """What is painted on.
+
+    photograph: at ``image_size``. content: it, as the loss sees it, (1, 3, H, W). regions: the styles. mask: where any
+    of them goes, None for everywhere. color: one of ``faststyle.color.MODES``.
+    """
+
+    photograph: Picture
+    content: Tensor
+    regions: list[Region]
+    mask: Mask | None
+    color: str
+
+    @classmethod
+    def load(cls, cfg: DictConfig, device: torch.device) -> "Canvas":
+        """Reads the pictures and masks of a configuration. Raises ``ImageError``."""
+        if not cfg.content:
+            raise ImageError("content: set content=PATH to a photograph")
+        photograph = resize_shorter_side(read_picture(cfg.content), cfg.image_size)
+        seen = grey(photograph.rgb) if cfg.color == "luminance" else photograph.rgb
+
+        def load_one(style: str | None) -> Tensor:
+            painting = load_style(style or cfg.style.image, cfg.style.size)
+            return to_image(BEFORE[cfg.color](painting.rgb, photograph.rgb)).to(device)
+
+        masks = [fit_mask(read_mask(region.mask), photograph.size, name=region.mask) for region in cfg.regions]
+        regions = [
+            Region(
+                load_one(region.style),
+                _mask_tensor(read_mask(region.style_mask), device) if region.style_mask else None,
+                _mask_tensor(mask, device),
+            )
+            for region, mask in zip(cfg.regions, masks, strict=True)
+        ]
+        union = np.minimum(np.sum(masks, axis=0), 255).astype(np.uint8) if masks else None
+        return cls(photograph, to_image(seen).to(device), regions or [Region(load_one(None))], union, cfg.color)
+
+    def finish(self, image: Tensor) -> Picture:
+        """The picture of (1, 3, h, w), at any scale: colours and what is outside all masks are the photograph's."""
+        rgb = to_pixels(image)[0].cpu().numpy()
+        photograph = resize_to(self.photograph.rgb, *rgb.shape[:2])
+        rgb = AFTER[self.color](rgb, photograph)
+        if self.mask is not None:
+            rgb = blend(rgb, photograph, resize_mask(self.mask, rgb.shape[:2]))
+        return Picture(rgb, captured=self.photograph.captured)
+
+
+def _mask_tensor(mask: Mask, device: torch.device) -> Tensor:
+    return torch.tensor(mask, device=device)[None, None] / 255
+
+
+def paint(cfg: DictConfig, canvas: Canvas) -> Iterator[Step]:
+    """The iterations of ``optimize_pyramid`` under a configuration."""
+    loss_network = build_loss_network(cfg, canvas.content).to(canvas.content.device)
+    settings = loss_settings(cfg)
+
+    def build_loss(scale: float) -> PerceptualLoss:
+        regions = [region_at(region, scale) for region in canvas.regions]
+        return PerceptualLoss(loss_network, regions, **settings).to(memory_format=torch.channels_last)
+
+    options: dict[str, Any] = {key: cfg[key] for key in ("init", "scales", "steps", "optimizer", "learning_rate")}
+    return optimize_pyramid(build_loss, canvas.content, canvas.regions[0].style, **options)
+
+
+def _show_progress(steps: Iterator[Step], total: int) -> Iterator[Step]:
+    with tqdm(total=total, desc="painting", unit="step") as bar:
+        for step in steps:
+            bar.n = step.number
+            losses = {name.removesuffix("_loss"): f"{value:.4g}" for name, value in step.losses.items() if value}
+            bar.set_postfix(losses, refresh=False)
+            bar.update(0)
+            yield step
+
+
+def judge(cfg: DictConfig, canvas: Canvas, result: Picture) -> dict[str, Any]:
+    """Content and style error under ``cfg.judge``, whatever the loss was; nothing of several regions."""
+    if len(canvas.regions) > 1:
+        return {}
+    architecture = cfg.judge or cfg.loss_network.architecture
+    measure = build_measure(architecture, canvas.regions[0].style.cpu(), weights=cfg.judge_weights, style_weight=0)
+    with torch.no_grad():
+        losses = measure(to_image(result.rgb), canvas.content.cpu())
+    errors = {"content_error": losses["content_loss"].item(), "style_error": losses["style_loss"].item()}
+    log.info("under %s: content error %.3f, style error %.4f", architecture, *errors.values())
+    return {"loss_network": architecture} | errors
