@@ -8,6 +8,7 @@ import safetensors.torch
 import torch
 from PIL import Image
 
+from faststyle.checkpoint import save_weights
 from faststyle.loss_network import build_loss_network
 from faststyle.network import NetworkConfig, TransformerNet
 
@@ -90,3 +91,15 @@ def train_overrides(photos: Path, vgg_weights: Path, tmp_path: Path) -> list[str
         "trainer.log_every_n_steps=1",
         f"run_dir={tmp_path / 'run'}",
     ]
+
+
+@pytest.fixture
+def weights(network: TransformerNet, tmp_path: Path) -> Path:
+    save_weights(tmp_path / "style.safetensors", network, {})
+    return tmp_path / "style.safetensors"
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    Image.fromarray(noise(40, 30)).save(tmp_path / "photo.jpg")
+    return tmp_path / "photo.jpg"

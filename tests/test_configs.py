@@ -10,8 +10,8 @@ from omegaconf import DictConfig
 
 from conftest import ROOT, SHARED
 from faststyle.loss_network import ARCHITECTURES, EMBEDDED, build_loss_network, choose_architecture, load_loss_network
-from faststyle.network import TransformerNet
 from faststyle.losses import PerceptualLoss
+from faststyle.network import TransformerNet
 from faststyle.training.build import build_network, layer_weights, loss_layers, loss_settings
 from faststyle.training.config import Distill, Optimize, typed
 from faststyle.training.run import make_recipe

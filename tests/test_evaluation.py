@@ -109,7 +109,9 @@ def test_an_untrained_network_is_worse_than_a_shipped_style(network: Transformer
     from faststyle.checkpoint import load_checkpoint
 
     shipped = load_checkpoint(ROOT / "checkpoints" / "starry_night.safetensors").network
-    measure = build_measure("vgg19", load(SHARED / "data" / "styles" / "starry_night.jpg", 256), weights=VGG, style_weight=1)
+    measure = build_measure(
+        "vgg19", load(SHARED / "data" / "styles" / "starry_night.jpg", 256), weights=VGG, style_weight=1
+    )
     images = [load(SHARED / "data" / "eval" / "chicago.jpg", 256)]
     (good,), (bad,) = evaluate(shipped, measure, images), evaluate(network, measure, images)
     assert good.style_error < 0.1 < bad.style_error

@@ -16,6 +16,7 @@ from faststyle.loss_network import (
     build_loss_network,
     choose_architecture,
     load_loss_network,
+    nearest_layer,
     vgg_layers,
 )
 
@@ -76,6 +77,32 @@ def test_pooling() -> None:
         torch.manual_seed(0)
         means[pooling] = build_loss_network("vgg16", ["pool1"], pooling=pooling)(IMAGES)["pool1"].mean()
     assert means["max"] > means["average"]
+
+
+@pytest.mark.parametrize(
+    ("architecture", "name", "expected"),
+    [
+        ("vgg19", "relu3_4", "relu3_4"),
+        ("vgg16", "relu3_4", "relu3_3"),
+        ("vgg16", "conv1_2", "conv1_2"),
+        ("compact", "conv4_2", "relu4_1"),
+        ("compact", "relu5_1", "relu4_1"),
+        ("compact", "relu3_2", "relu3_2"),
+        ("resnet50", "relu1_2", "relu1"),
+        ("resnet50", "conv5_1", "layer4"),
+        ("resnet50", "layer2", "layer2"),
+        ("auto", "conv5_1", "conv5_1"),
+        ("vgg16", "relu9_9", "relu9_9"),
+    ],
+)
+def test_nearest_layer(architecture: str, name: str, expected: str) -> None:
+    assert nearest_layer(architecture, name) == expected
+
+
+def test_every_vgg_layer_has_one_in_every_network() -> None:
+    for architecture in ARCHITECTURES:
+        names = [name for name in vgg_layers("vgg19") if architecture != "compact" or not name.startswith("pool")]
+        build_loss_network(architecture, [nearest_layer(architecture, name) for name in names])
 
 
 def test_normalized_vgg() -> None:

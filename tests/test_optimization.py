@@ -23,7 +23,7 @@ def test_the_objective_falls_and_the_picture_stays_in_range(measure: PerceptualL
     assert [step.number for step in steps] == list(range(9))
     torch.testing.assert_close(steps[0].image, CONTENT)
     assert steps[-1].losses["loss"] < 0.5 * steps[0].losses["loss"]
-    assert all(0 <= step.image.min() and step.image.max() <= 1 for step in steps)
+    assert all(step.image.min() >= 0 and step.image.max() <= 1 for step in steps)
 
 
 def test_each_steps_losses_are_its_pictures(measure: PerceptualLoss) -> None:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import wrap
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 from faststyle.errors import FaststyleError
 from faststyle.images import Picture, contact_sheet, read_picture, resize_to
 
-FONT_SIZE = 16
+FONT_SIZE, LETTER = 16, 9  # pixels: height of a line's letters, and their width
 
 
 @dataclass(frozen=True)
@@ -81,8 +82,9 @@ def sheet(runs: Sequence[Run], *, width: int, columns: int) -> Picture:
     tiles = []
     for run, different in zip(runs, differences(runs), strict=True):
         rgb = read_picture(run.picture).rgb
-        figures = ", ".join(f"{name.replace('_', ' ')} {value:.3g}" for name, value in run.figures.items())
-        tiles.append((resize_to(rgb, round(rgb.shape[0] * width / rgb.shape[1]), width), [*different, figures]))
+        figures = [f"{name.replace('_', ' ')} {value:.3g}" for name, value in run.figures.items()]
+        label = [line for text in (*different, ", ".join(figures)) for line in wrap(text, width // LETTER)]
+        tiles.append((resize_to(rgb, round(rgb.shape[0] * width / rgb.shape[1]), width), label))
     lines = max(len(label) for _, label in tiles)
     height = max(rgb.shape[0] for rgb, _ in tiles)
     labelled = [_label(rgb, label, lines, height) for rgb, label in tiles]

@@ -51,9 +51,10 @@ def optimize_photograph(cfg: DictConfig) -> Path:
     cfg = typed(cfg, Optimize)
     if cfg.color not in MODES:
         raise ConfigError(f"color must be one of {', '.join(MODES)}, found {cfg.color!r}")
+    if cfg.learning_rate is not None and not cfg.learning_rate > 0:
+        raise ConfigError(f"learning_rate must be above 0, found {cfg.learning_rate}")
     choose_loss_network(cfg)
-    run_dir = Path(cfg.run_dir)
-    output = check_output(cfg.output or run_dir / PICTURE)
+    output = check_output(cfg.output or Path(cfg.run_dir) / PICTURE)
     device = find_device(cfg.device)
     canvas = Canvas.load(cfg, device)
     if cfg.threads:
@@ -61,11 +62,35 @@ def optimize_photograph(cfg: DictConfig) -> Path:
     if device.type == "cpu":
         keep_freed_memory()
     torch.manual_seed(cfg.seed)
-    started = time.perf_counter()
-    history: list[dict[str, float]] = []
     interruption = Interruption()
-    interruption.catch()
+    started = time.perf_counter()
+    history, result = _iterate(cfg, canvas, output, interruption)
+    seconds = time.perf_counter() - started
+    log.info("objective %.4g -> %.4g", history[0]["loss"], history[-1]["loss"])
+    for name in ("content", "style"):
+        log.info("%s loss %.4g -> %.4g", name, history[0][f"{name}_loss"], history[-1][f"{name}_loss"])
+    record = {
+        "settings": _settings(cfg),
+        "seconds": round(seconds, 1),
+        "device": device_name(device),
+        "evaluation": judge(cfg, canvas, result),
+        "losses": history,
+    }
+    with replacing(Path(cfg.run_dir) / RECORD) as path:
+        path.write_text(json.dumps(record, indent=1))
+    log.info("%d iterations, %.0f s: %s", len(history) - 1, seconds, output)
+    interruption.leave()
+    return output
+
+
+def _iterate(
+    cfg: DictConfig, canvas: "Canvas", output: Path, interruption: Interruption
+) -> tuple[list[dict[str, float]], Picture]:
+    """The losses by iteration, and the last picture, which is written however it ends."""
+    run_dir = Path(cfg.run_dir)
+    history: list[dict[str, float]] = []
     last: Step | None = None
+    interruption.catch()
     try:
         for last in _show_progress(paint(cfg, canvas), cfg.steps * len(pyramid(canvas.photograph.size, cfg.scales))):
             history.append(last.losses)
@@ -78,25 +103,9 @@ def optimize_photograph(cfg: DictConfig) -> Path:
         interruption.restore()
         if last:
             result = canvas.finish(last.image)
-            write_picture(output, result)
-    seconds = time.perf_counter() - started
-    first, final = history[0], history[-1]
-    log.info("objective %.4g -> %.4g in %d iterations, %.0f s", first["loss"], final["loss"], len(history) - 1, seconds)
-    for name in ("content_loss", "style_loss"):
-        log.info("%s %.4g -> %.4g", name.replace("_", " "), first[name], final[name])
-    evaluation = judge(cfg, canvas, result)
-    record = {
-        "settings": _settings(cfg),
-        "seconds": round(seconds, 1),
-        "device": device_name(device),
-        "evaluation": evaluation,
-        "losses": history,
-    }
-    with replacing(run_dir / RECORD) as path:
-        path.write_text(json.dumps(record, indent=1))
-    log.info("%s", output)
-    interruption.leave()
-    return output
+            for path in {output, run_dir / PICTURE}:
+                write_picture(path, result)
+    return history, result
 
 
 def _settings(cfg: DictConfig) -> dict[str, Any]:
