@@ -291,7 +291,8 @@ class Region:
 
 
 STYLE_LOSSES: dict[str, type[StyleTerm]] = {"gram": GramLoss, "covariance": CovarianceLoss}
-TERMS = ("content", "style", "histogram", "patch")  # those that have layers; total variation has none
+MEASURED = ("content", "style")  # always, whatever their weights
+TERMS = (*MEASURED, "histogram", "patch")  # those that have layers; total variation has none
 
 
 class PerceptualLoss(nn.Module):
@@ -332,7 +333,7 @@ class PerceptualLoss(nn.Module):
             if not 0 <= weight < float("inf"):
                 raise ConfigError(f"loss.{name}_weight must be a number of at least 0, found {weight}")
         layers = dict(zip(TERMS, (content_layers, style_layers, histogram_layers, patch_layers), strict=True))
-        used = {name: layers[name] for name in TERMS if name in ("content", "style") or self.weights[name]}
+        used = {name: layers[name] for name in TERMS if name in MEASURED or self.weights[name]}
         for name, of_term in used.items():
             _check_layers(name, of_term, loss_network)
         self.loss_network = loss_network

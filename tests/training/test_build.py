@@ -26,6 +26,11 @@ def test_layers_are_those_of_the_loss_network() -> None:
     assert "layer3" in loss_layers(composed("loss_network=resnet50"))
 
 
+def test_terms_without_a_weight_ask_for_no_layers() -> None:
+    assert loss_layers(composed()) == ["relu3_2", "relu1_2", "relu2_2", "relu3_3", "relu4_1"]
+    assert loss_layers(composed("loss.patch_weight=1"))[-2:] == ["relu3_1", "relu4_1"]
+
+
 def test_file_name() -> None:
     assert file_name("some/where/a.jpg") == "a.jpg"
     assert file_name(None) is None

@@ -10,10 +10,8 @@ from faststyle.checkpoint import load_checkpoint
 from faststyle.errors import ConfigError, ImageError
 from faststyle.images import Picture, read_picture, resize_shorter_side
 from faststyle.loss_network import VGG, Compact, LossNetwork, choose_architecture, load_loss_network, nearest_layer
-from faststyle.losses import TERMS
+from faststyle.losses import MEASURED, TERMS
 from faststyle.network import NetworkConfig, TransformerNet
-
-LAYER_KEYS = tuple(f"{term}_layers" for term in TERMS)
 
 
 def load_style(image: str | None, size: int) -> Picture:
@@ -57,21 +55,22 @@ def build_loss_network(cfg: DictConfig, pictures: Tensor) -> LossNetwork:
 
 
 def loss_settings(cfg: DictConfig) -> dict[str, Any]:
-    """``cfg.loss`` as ``PerceptualLoss`` takes it, with layers of ``cfg.loss_network`` as deep as those named."""
+    """``cfg.loss`` as ``PerceptualLoss`` takes it: of used terms, the loss network's layers as deep as those named."""
     settings: dict[str, Any] = plain(cfg.loss)
-    for key in LAYER_KEYS:
+    for term in TERMS:
         layers: dict[str, float] = {}
-        for name, weight in layer_weights(settings[key]).items():
-            own = nearest_layer(cfg.loss_network.architecture, name)
-            layers[own] = layers.get(own, 0.0) + weight
-        settings[key] = layers
+        if term in MEASURED or settings[f"{term}_weight"]:
+            for name, weight in layer_weights(settings[f"{term}_layers"]).items():
+                own = nearest_layer(cfg.loss_network.architecture, name)
+                layers[own] = layers.get(own, 0.0) + weight
+        settings[f"{term}_layers"] = layers
     return settings
 
 
 def loss_layers(cfg: DictConfig) -> list[str]:
     """Every layer that the loss asks for."""
     settings = loss_settings(cfg)
-    return [layer for key in LAYER_KEYS for layer in settings[key]]
+    return [layer for term in TERMS for layer in settings[f"{term}_layers"]]
 
 
 def layer_weights(layers: Any) -> dict[str, float]:
