@@ -2,6 +2,7 @@
 
 import argparse
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -99,28 +100,30 @@ def main(args: argparse.Namespace) -> None:
     networks = {name: checkpoint.network for name, checkpoint in checkpoints.items()}
     finished = {str(path): comparison.Finished(load(path, args.size)) for path in args.stylized or []}
     candidates = comparison.measure_candidates(networks | finished, images, measure, second)
-    curves = comparison.optimize_all(measure, images, iterations=args.iterations) if args.iterations else {}
-    comparison.find_equivalents(candidates, curves, weight)
+    optimized = None
+    if args.iterations:
+        optimized = comparison.optimize_all(measure, images, iterations=args.iterations)
+        comparison.find_equivalents(candidates, optimized.curves, weight)
     print(f"under {judge}, style weight {weight:g}; second loss network: {'compact' if second else 'none'}")
     for name, candidate in candidates.items():
         print(f"\n{name}: objective {candidate.objective(weight):.4f}")
-        if curves:
+        if optimized:
             number = comparison.mean_equivalent(candidate, args.iterations)
-            print(f"as good as {number} iterations of image optimisation, on average")
+            print(f"as good as {number} iterations of image optimisation ({optimized.seconds:.2f} s each), on average")
         print(comparison.table(candidate))
     if len(candidates) > 1:
         print("\nranking, by objective")
         for place, name in enumerate(comparison.ranking(candidates, weight), start=1):
             print(f"{place:3}. {candidates[name].objective(weight):8.4f}  {name}")
     if args.json:
-        report = {"loss_network": judge, "size": args.size, "style_weight": weight, "optimization": curves}
+        report = {"loss_network": judge, "size": args.size, "style_weight": weight}
+        report["optimization"] = asdict(optimized) if optimized else None
         report["candidates"] = {name: comparison.as_plain(candidate) for name, candidate in candidates.items()}
         with replacing(args.json) as path:
             path.write_text(json.dumps(report, indent=1))
-    if args.plot:
-        mean = [sum(values) / len(curves) for values in zip(*curves.values(), strict=True)]
+    if args.plot and optimized:
         levels = {name: candidate.objective(weight) for name, candidate in candidates.items()}
-        plot_objectives(args.plot, {f"image optimisation, {args.size} px, mean": mean}, levels)
+        plot_objectives(args.plot, {f"image optimisation, {args.size} px, mean": optimized.mean()}, levels)
 
 
 if __name__ == "__main__":

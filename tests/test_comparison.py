@@ -41,9 +41,11 @@ def test_from_measuring_to_the_ranking(measure: PerceptualLoss) -> None:
     first, second = candidates["worse"].first["a.jpg"], candidates["worse"].second["a.jpg"]
     assert second.style_error == pytest.approx(first.style_error)
     assert ranking(candidates, 10) == ["better", "worse"]
-    curves = optimize_all(measure, images, iterations=3)
-    assert {name: len(curve) for name, curve in curves.items()} == {"a.jpg": 4, "b.jpg": 4}
-    find_equivalents(candidates, curves, 10)
+    optimized = optimize_all(measure, images, iterations=3)
+    assert {name: len(curve) for name, curve in optimized.curves.items()} == {"a.jpg": 4, "b.jpg": 4}
+    assert len(optimized.mean()) == 4
+    assert optimized.seconds > 0
+    find_equivalents(candidates, optimized.curves, 10)
     assert candidates["worse"].equivalent["a.jpg"] in (0, 1)  # it is where the optimisation starts
     assert candidates["better"].equivalent["a.jpg"] is None
     for words in ("a.jpg", "b.jpg", "mean, second loss network"):

@@ -21,13 +21,13 @@ def test_measures_json_and_plot(weights: Path, photo: Path, tmp_path: Path) -> N
     assert done.returncode == 0, done.stderr
     for words in ("under vgg19, style weight 10; second loss network: compact", "photo.jpg", "ranking, by objective"):
         assert words in done.stdout
-    assert "iterations of image optimisation, on average" in done.stdout
+    assert "iterations of image optimisation (" in done.stdout
     report = json.loads((tmp_path / "report.json").read_text())
     own = report["candidates"][str(weights)]
     assert own["first"]["mean"] == own["first"]["photo.jpg"]
     assert own["first"]["mean"].keys() == {"content_error", "style_error", "ssim", "checkerboard", "forward_ms"}
     assert own["second"]["mean"]["style_error"] != own["first"]["mean"]["style_error"]
-    assert len(report["optimization"]["photo.jpg"]) == 4
+    assert len(report["optimization"]["curves"]["photo.jpg"]) == 4
     assert read_picture(tmp_path / "report.png").size == (600, 960)
 
 
