@@ -20,6 +20,7 @@ from faststyle.network import NetworkConfig, TransformerNet
 SHIPPED = Path(__file__).resolve().parents[2] / "checkpoints"
 KEY = "faststyle"  # of the JSON in the file's metadata
 FORMAT = 1
+OLDER: dict[str, Any] = {"patch": 1, "separable": False}  # what files of before these settings mean
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,7 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
         raise CheckpointError(f"{path}: a checkpoint's suffix must be one of {', '.join(readers)}")
     tensors, info = readers[path.suffix](path)
     try:
+        info["network"] = OLDER | info["network"]
         network = TransformerNet(NetworkConfig(**info["network"]))
     except (KeyError, TypeError, ConfigError) as error:
         raise CheckpointError(f"{path} has no usable network configuration ({error})") from error

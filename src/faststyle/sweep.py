@@ -30,15 +30,16 @@ def read_runs(folder: Path) -> list[Run]:
 
     Unfinished runs, which have no figures, are left out. Raises ``FaststyleError`` if there is none.
     """
-    hydra_folders = sorted(folder.rglob(".hydra"), key=lambda path: _by_number(path.parent.name))
-    runs = [run for path in hydra_folders if (run := read_run(path.parent))]
+    folders = sorted((path.parent for path in folder.rglob(".hydra")), key=_in_order)
+    runs = [run for path in folders if (run := read_run(path))]
     if not runs:
         raise FaststyleError(f"no finished runs below {folder}: give the folder of a multirun (runs/sweeps/DATE)")
     return runs
 
 
-def _by_number(name: str) -> tuple[int, str]:
-    return (int(name) if name.isdigit() else 0, name)
+def _in_order(folder: Path) -> tuple[str, int, str]:
+    """2 before 10."""
+    return str(folder.parent), int(folder.name) if folder.name.isdigit() else 0, folder.name
 
 
 def read_run(folder: Path) -> Run | None:

@@ -39,6 +39,8 @@ class _Network:
     upsample: str = MISSING
     norm: str = MISSING
     padding: str = MISSING
+    patch: int = MISSING
+    separable: bool = MISSING
 
 
 @dataclass
