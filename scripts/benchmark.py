@@ -179,7 +179,7 @@ def benchmark_inference(args: argparse.Namespace) -> None:
     if args.threads:
         torch.set_num_threads(args.threads)
     stylizer = Stylizer.load(args.checkpoint)
-    print(f"{args.checkpoint.name} on {stylizer.device}, {torch.get_num_threads()} threads")
+    print(f"{args.checkpoint.name} on {stylizer.forward.device}, {torch.get_num_threads()} threads")
     for size in args.sizes:
         photograph = np.random.default_rng(0).integers(0, 256, (size, size, 3), dtype=np.uint8)
         times = []

@@ -4,12 +4,13 @@ import argparse
 import sys
 from pathlib import Path
 
+from faststyle.backends import DEVICES, PRECISIONS, RUNTIMES
 from faststyle.batch import plan, stylize_file, stylize_files
 from faststyle.cli import log_to_terminal, one_line_errors
 from faststyle.composition import Composition
 from faststyle.errors import ConfigError, ImageError
 from faststyle.images import MAX_MEGAPIXELS
-from faststyle.inference import DEVICES, Stylizer
+from faststyle.inference import Stylizer
 from faststyle.masks import read_mask
 from faststyle.samples import SAMPLES, sample_photograph
 
@@ -28,7 +29,7 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
         required=True,
         action="append",
         metavar="STYLE",
-        help="weights (.safetensors or .ckpt), or the name of a shipped style; several, with --mask",
+        help="weights (.safetensors, .ckpt, or exported .onnx), or the name of a shipped style; several, with --mask",
     )
     add(
         "--mask",
@@ -51,6 +52,8 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     add("--output", required=True, type=Path, help="a file (.jpg .png .webp .tif .bmp), or a folder for several inputs")
     add("--size", type=int, help="resize the shorter side to this many pixels first; default: as it is")
     add("--device", choices=DEVICES, default="auto", help="default: a GPU if there is one")
+    add("--runtime", choices=("auto", *RUNTIMES), default="auto", help="of .onnx files; default: the first installed")
+    add("--precision", choices=tuple(PRECISIONS), default="float32", help="bfloat16: .onnx under OpenVINO, less exact")
     add("--overwrite", action="store_true", help="replace existing outputs")
     add("--max-megapixels", type=float, default=MAX_MEGAPIXELS, help="refuse larger inputs; default: %(default)g")
     add("--debug", action="store_true", help="tracebacks in place of one-line errors")
@@ -66,7 +69,8 @@ def main(args: argparse.Namespace) -> int:
         raise ConfigError(f"--size must be at least 1 pixel, found {args.size}")
     jobs = plan(inputs, args.output, overwrite=args.overwrite)
     masks = [(mask, read_mask(mask)) for mask in args.mask]
-    stylizers = [Stylizer.load(checkpoint, device=args.device) for checkpoint in args.checkpoint]
+    options = {"device": args.device, "runtime": args.runtime, "precision": args.precision}
+    stylizers = [Stylizer.load(checkpoint, **options) for checkpoint in args.checkpoint]
     stylizer = Composition(stylizers, masks, feather=args.feather, color=args.preserve_color)
     options = {"size": args.size, "max_megapixels": args.max_megapixels}
     if len(jobs) == 1:

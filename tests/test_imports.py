@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 
 from conftest import ROOT
+from faststyle.checkpoint import Checkpoint
+from faststyle.export import export_onnx
+from faststyle.network import TransformerNet
 
 TRAINING_ONLY = ("pytorch_lightning", "hydra", "omegaconf", "wandb")
 HEAVY = (*TRAINING_ONLY, "torchvision")
@@ -30,6 +33,15 @@ def test_applying_a_shipped_style_loads_no_training(checkpoint: Path) -> None:
         f"s = Stylizer.load({str(checkpoint)!r}, device='cpu'); s.stylize(np.zeros((16, 16, 3), np.uint8))"
     )
     assert not loaded_by(code) & set(HEAVY)
+
+
+def test_applying_an_exported_style_loads_no_torch(network: TransformerNet, tmp_path: Path) -> None:
+    export_onnx(Checkpoint(network, {}), tmp_path / "a.onnx")
+    code = (
+        "import numpy as np; from faststyle.inference import Stylizer; "
+        f"s = Stylizer.load({str(tmp_path / 'a.onnx')!r}); s.stylize(np.zeros((16, 16, 3), np.uint8))"
+    )
+    assert not loaded_by(code) & {*HEAVY, "torch", "onnx"}
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "src").rglob("*.py")), ids=lambda p: p.stem)

@@ -8,8 +8,8 @@ import torch
 
 from conftest import noise
 from faststyle.checkpoint import load_checkpoint, save_weights
-from faststyle.errors import CheckpointError, ConfigError, FaststyleError
-from faststyle.inference import Stylizer, find_device
+from faststyle.errors import CheckpointError, FaststyleError
+from faststyle.inference import Stylizer
 from faststyle.network import TransformerNet
 
 
@@ -61,16 +61,6 @@ def test_too_little_memory_is_one_line(failure: Exception, weights: Path, monkey
     monkeypatch.setattr(TransformerNet, "forward", fail)
     with pytest.raises(FaststyleError, match="not enough memory for 30x40 pixels"):
         Stylizer.load(weights).stylize(noise(40, 30))
-
-
-def test_devices() -> None:
-    assert find_device("cpu") == torch.device("cpu")
-    assert find_device("auto").type in ("cpu", "cuda", "mps")
-    with pytest.raises(ConfigError, match="device must be one of auto, cpu, cuda, mps"):
-        find_device("tpu")
-    if not torch.cuda.is_available():
-        with pytest.raises(ConfigError, match="no cuda device"):
-            find_device("cuda")
 
 
 def test_no_checkpoint(tmp_path: Path) -> None:

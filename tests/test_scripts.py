@@ -107,3 +107,17 @@ def test_a_multirun_and_its_sheet(photo: Path, tmp_path: Path) -> None:
     done = run("sweep_sheet", photo.parent / "nowhere")
     assert done.returncode == 2
     assert done.stderr.startswith("error: no finished runs below")
+
+
+def test_export_onnx(weights: Path, photo: Path, tmp_path: Path) -> None:
+    done = run("export_onnx", weights, "--output", tmp_path / "style.onnx")
+    assert done.returncode == 0, done.stderr
+    assert "onnxruntime: at most" in done.stdout
+    assert "openvino: at most" in done.stdout
+    assert (
+        run("stylize", photo, "--checkpoint", tmp_path / "style.onnx", "--output", tmp_path / "a.png").returncode == 0
+    )
+    assert read_picture(tmp_path / "a.png").size == (40, 30)
+    done = run("export_onnx", weights, "--output", tmp_path / "style.pb")
+    assert done.returncode == 2
+    assert "ends in .onnx" in done.stderr

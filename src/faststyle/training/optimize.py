@@ -14,12 +14,12 @@ from omegaconf import DictConfig
 from torch import Tensor
 from tqdm import tqdm
 
+from faststyle.backends import find_device
 from faststyle.color import AFTER, BEFORE, MODES, grey
 from faststyle.errors import ConfigError, ImageError
 from faststyle.evaluation import build_measure
 from faststyle.files import replacing
 from faststyle.images import Picture, check_output, read_picture, resize_shorter_side, resize_to, write_picture
-from faststyle.inference import find_device
 from faststyle.losses import PerceptualLoss, Region
 from faststyle.masks import Mask, blend, fit_mask, read_mask, resize_mask
 from faststyle.network import to_image, to_pixels
@@ -199,8 +199,9 @@ def judge(cfg: DictConfig, canvas: Canvas, result: Picture) -> dict[str, Any]:
         return {}
     architecture = cfg.judge or cfg.loss_network.architecture
     measure = build_measure(architecture, canvas.regions[0].style.cpu(), weights=cfg.judge_weights, style_weight=0)
+    seen = grey(result.rgb) if canvas.color == "luminance" else result.rgb  # as the loss saw it
     with torch.no_grad():
-        losses = measure(to_image(result.rgb), canvas.content.cpu())
+        losses = measure(to_image(seen), canvas.content.cpu())
     errors = {"content_error": losses["content_loss"].item(), "style_error": losses["style_loss"].item()}
     log.info("under %s: content error %.3f, style error %.4f", architecture, *errors.values())
     return {"loss_network": architecture} | errors
