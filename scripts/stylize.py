@@ -1,10 +1,11 @@
 """Applies a style to pictures."""
 
 import argparse
+import re
 import sys
 from pathlib import Path
 
-from faststyle.backends import DEVICES, PRECISIONS, RUNTIMES
+from faststyle.backends import DEVICES, LARGE, PRECISIONS, RUNTIMES
 from faststyle.batch import plan, stylize_file, stylize_files
 from faststyle.cli import log_to_terminal, one_line_errors
 from faststyle.composition import Composition
@@ -52,12 +53,30 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     add("--output", required=True, type=Path, help="a file (.jpg .png .webp .tif .bmp), or a folder for several inputs")
     add("--size", type=int, help="resize the shorter side to this many pixels first; default: as it is")
     add("--device", choices=DEVICES, default="auto", help="default: a GPU if there is one")
+    add("--memory", default="4G", help="larger pictures go in strips (not with .onnx); default: %(default)s")
+    add(
+        "--large",
+        choices=LARGE,
+        default="exact",
+        help="those as if in one piece, or faster, by a thumbnail's statistics",
+    )
     add("--runtime", choices=("auto", *RUNTIMES), default="auto", help="of .onnx files; default: the first installed")
     add("--precision", choices=tuple(PRECISIONS), default="float32", help="bfloat16: .onnx under OpenVINO, less exact")
-    add("--overwrite", action="store_true", help="replace existing outputs")
+    existing = parser.add_mutually_exclusive_group()
+    existing.add_argument("--overwrite", action="store_true", help="replace existing outputs")
+    existing.add_argument("--resume", action="store_true", help="leave out pictures whose output exists")
+    add("--manifest", type=Path, metavar="FILE", help="add a JSON line for each picture: input, output, ms, error")
     add("--max-megapixels", type=float, default=MAX_MEGAPIXELS, help="refuse larger inputs; default: %(default)g")
     add("--debug", action="store_true", help="tracebacks in place of one-line errors")
     return parser.parse_args(argv)
+
+
+def parse_memory(text: str) -> float:
+    """Bytes of ``4G``, ``500M``. Raises ``ConfigError``."""
+    match = re.fullmatch(r"(\d+(?:\.\d*)?)([MG])B?", text.strip(), re.IGNORECASE)
+    if not match:
+        raise ConfigError(f"--memory must be like 4G or 500M, found {text!r}")
+    return float(match[1]) * 2 ** {"M": 20, "G": 30}[match[2].upper()]
 
 
 def main(args: argparse.Namespace) -> int:
@@ -67,17 +86,26 @@ def main(args: argparse.Namespace) -> int:
         raise ImageError("nothing to do: give picture files or folders, or --sample astronaut")
     if args.size is not None and args.size < 1:
         raise ConfigError(f"--size must be at least 1 pixel, found {args.size}")
-    jobs = plan(inputs, args.output, overwrite=args.overwrite)
+    jobs = plan(inputs, args.output, overwrite=args.overwrite, resume=args.resume)
+    if not jobs:
+        print(f"nothing left to do: all outputs are in {args.output}")
+        return 0
     masks = [(mask, read_mask(mask)) for mask in args.mask]
-    options = {"device": args.device, "runtime": args.runtime, "precision": args.precision}
+    options = {
+        "device": args.device,
+        "memory": parse_memory(args.memory),
+        "large": args.large,
+        "runtime": args.runtime,
+        "precision": args.precision,
+    }
     stylizers = [Stylizer.load(checkpoint, **options) for checkpoint in args.checkpoint]
     stylizer = Composition(stylizers, masks, feather=args.feather, color=args.preserve_color)
     options = {"size": args.size, "max_megapixels": args.max_megapixels}
-    if len(jobs) == 1:
+    if len(jobs) == 1 and not args.manifest:
         height, width = stylize_file(stylizer, jobs[0], **options).size
         print(f"{jobs[0].target}: {width}x{height} pixels, forward pass {stylizer.forward_ms:.0f} ms")
         return 0
-    errors = stylize_files(stylizer, jobs, **options)
+    errors = stylize_files(stylizer, jobs, **options, manifest=args.manifest)
     print(f"{len(jobs) - len(errors)} of {len(jobs)} pictures stylised into {args.output}")
     for error in errors.values():
         print(f"failed: {error}", file=sys.stderr)

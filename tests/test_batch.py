@@ -1,5 +1,7 @@
 """Which picture goes where; going on past a bad file."""
 
+import json
+import time
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +9,8 @@ import pytest
 from PIL import Image
 
 from conftest import noise
-from faststyle.backends import Torch, find_device
+from faststyle import batch
+from faststyle.backends import MEMORY, Torch, find_device
 from faststyle.batch import plan, stylize_file, stylize_files
 from faststyle.errors import ImageError
 from faststyle.images import read_picture
@@ -78,14 +81,59 @@ def test_goes_on_past_bad_files(folder: Path, tmp_path: Path, network: Transform
     (folder / "aa.jpg").write_bytes(b"")
     (folder / "sub" / "b.png").write_bytes(b"no picture")
     jobs = plan([folder], tmp_path / "out")
-    stylizer = Stylizer(Torch(network, find_device("cpu")), {})
-    errors = stylize_files(stylizer, jobs, size=None, max_megapixels=1)
+    stylizer = Stylizer(Torch(network, find_device("cpu"), MEMORY, "exact"), {})
+    manifest = tmp_path / "new" / "manifest.jsonl"
+    errors = stylize_files(stylizer, jobs, size=None, max_megapixels=1, manifest=manifest)
     assert {path.name for path in errors} == {"aa.jpg", "b.png"}
+    lines = [json.loads(line) for line in manifest.read_text().splitlines()]
+    assert [line["input"] for line in lines] == [str(job.source) for job in jobs]  # in order, once each
+    assert {Path(line["input"]).name for line in lines if line["error"]} == {"aa.jpg", "b.png"}
+    assert all((line["ms"] is None) == bool(line["error"]) for line in lines)
+    left = plan([folder], tmp_path / "out", resume=True)
+    assert {job.source for job in left} == set(errors)
     for job in jobs:
         if job.source in errors:
             assert not job.target.exists()
         else:
             assert read_picture(job.target).size == read_picture(job.source).size
+
+
+def test_few_pictures_are_held_at_a_time(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However slow the network or the disk is: read ahead and written behind are a few only."""
+    read, written, most = [], [], 0
+
+    class Slow:
+        forward_ms = 1.0
+
+        def stylize(self, photograph: np.ndarray) -> np.ndarray:
+            nonlocal most
+            time.sleep(0.005)
+            most = max(most, len(read) - len(written))
+            return photograph
+
+    real_read, real_write = batch.read_picture, batch.write_picture
+    monkeypatch.setattr(batch, "read_picture", lambda *args, **kwargs: (read.append(1), real_read(*args, **kwargs))[1])
+    monkeypatch.setattr(
+        batch, "write_picture", lambda *args: (time.sleep(0.02), real_write(*args), written.append(1))[1]
+    )
+    for i in range(30):
+        Image.fromarray(noise(8, 8, seed=i)).save(folder / f"more{i}.png")
+    jobs = plan([folder], tmp_path / "out")
+    assert not stylize_files(Slow(), jobs, size=None, max_megapixels=1)  # type: ignore[arg-type]
+    assert len(written) == len(jobs) > 30
+    assert most <= 2 * batch.AHEAD + 3
+
+
+def test_a_manifest_that_cannot_be_written(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ImageError, match="cannot write the manifest"):
+        stylize_files(
+            None,  # type: ignore[arg-type]
+            plan([folder], tmp_path / "out"),
+            size=None,
+            max_megapixels=1,
+            manifest=tmp_path / "file" / "m",
+        )
 
 
 def test_alpha_date_and_size(tmp_path: Path, network: TransformerNet) -> None:
@@ -97,7 +145,7 @@ def test_alpha_date_and_size(tmp_path: Path, network: TransformerNet) -> None:
     exif.get_ifd(0x8769)[0x9003] = "2020:01:02 03:04:05"
     image.save(tmp_path / "a.png", exif=exif.tobytes())
     (job,) = plan([tmp_path / "a.png"], tmp_path / "b.png")
-    stylize_file(Stylizer(Torch(network, find_device("cpu")), {}), job, size=20, max_megapixels=1)
+    stylize_file(Stylizer(Torch(network, find_device("cpu"), MEMORY, "exact"), {}), job, size=20, max_megapixels=1)
     before, after = read_picture(tmp_path / "a.png"), read_picture(tmp_path / "b.png")
     assert after.size == (20, 30)
     assert after.alpha is not None

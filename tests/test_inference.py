@@ -8,7 +8,7 @@ import torch
 
 from conftest import noise
 from faststyle.checkpoint import load_checkpoint, save_weights
-from faststyle.errors import CheckpointError, FaststyleError
+from faststyle.errors import CheckpointError, ConfigError, FaststyleError
 from faststyle.inference import Stylizer
 from faststyle.network import TransformerNet
 
@@ -66,3 +66,15 @@ def test_too_little_memory_is_one_line(failure: Exception, weights: Path, monkey
 def test_no_checkpoint(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="no checkpoint"):
         Stylizer.load(tmp_path / "x.safetensors")
+
+
+def test_pictures_beyond_the_memory_go_in_strips(weights: Path) -> None:
+    photograph = noise(1200, 300)
+    needed = 600e6 + 25 * 4 * 1200 * 300
+    whole = Stylizer.load(weights, device="cpu", memory=needed).stylize(photograph)
+    for large, most in (("exact", 1), ("thumbnail", 60)):
+        stylizer = Stylizer.load(weights, device="cpu", memory=needed - 1e6, large=large)
+        difference = np.abs(stylizer.stylize(photograph).astype(int) - whole)
+        assert difference.max() <= most
+    with pytest.raises(ConfigError, match="large pictures go exact or thumbnail, found 'tiles'"):
+        Stylizer.load(weights, large="tiles")

@@ -75,6 +75,7 @@ def test_a_bad_checkpoint_leaves_the_output(
     [
         ([], "nothing to do"),
         (["photo.jpg", "--size", "0"], "--size must be at least 1"),
+        (["photo.jpg", "--memory", "much"], "--memory must be like 4G or 500M, found 'much'"),
         (["photo.jpg", "--output", "a.gif"], "suffix must be one of"),
         (["photo.jpg", "--checkpoint", "mona_lisa"], "no checkpoint mona_lisa; shipped styles: "),
         (["photo.jpg", "--max-megapixels", "0.0001"], "--max-megapixels raises it"),

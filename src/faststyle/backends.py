@@ -18,25 +18,34 @@ if TYPE_CHECKING:
     from faststyle.network import TransformerNet
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
+LARGE = ("exact", "thumbnail")  # ways for large pictures: faststyle.strips
+MEMORY = 4 * 2**30  # bytes
 STRIDE, MIN_SIDE = 4, 16  # as in faststyle.network, which loads torch
 
 RGB = NDArray[np.uint8]
 
 
 class Torch:
-    """A network on a device."""
+    """A network on a device. What would not fit into ``memory`` bytes goes in strips, ``exact`` or by ``thumbnail``."""
 
-    def __init__(self, network: "TransformerNet", device: "torch.device") -> None:
+    def __init__(self, network: "TransformerNet", device: "torch.device", memory: float, large: str) -> None:
         import torch
 
-        self.device = device
+        if large not in LARGE:
+            raise ConfigError(f"large pictures go {' or '.join(LARGE)}, found {large!r}")
+        self.device, self.memory, self.large = device, memory, large
         self.network = network.to(device).to(memory_format=torch.channels_last).eval()
 
     def __call__(self, photograph: RGB) -> RGB:
         import torch
 
+        from faststyle import strips
         from faststyle.network import to_image, to_pixels
 
+        config, (height, width, _) = self.network.config, photograph.shape
+        if not strips.fits_whole(config, height, width, self.memory):
+            rows = strips.rows_within(config, height, width, self.memory)
+            return strips.MODES[self.large](self.network, photograph, rows=rows)
         with torch.inference_mode():
             pixels: RGB = to_pixels(self.network(to_image(photograph).to(self.device)))[0].cpu().numpy()
         return pixels

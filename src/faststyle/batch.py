@@ -1,7 +1,11 @@
 """Which picture goes where, and stylising one after the other."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+import json
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tqdm import tqdm
@@ -28,8 +32,10 @@ class Job:
     target: Path
 
 
-def plan(inputs: list[Path], output: Path, *, overwrite: bool = False) -> list[Job]:
+def plan(inputs: list[Path], output: Path, *, overwrite: bool = False, resume: bool = False) -> list[Job]:
     """One file to a file; several files, or folders (with their subfolders), into the folder ``output``.
+
+    resume: leaves out the jobs whose output exists; all of them may.
 
     Raises ``ImageError``, before any work, if there is nothing to do, if two results would share a name or a result
     would replace its own source, or an existing file without ``overwrite``.
@@ -49,9 +55,13 @@ def plan(inputs: list[Path], output: Path, *, overwrite: bool = False) -> list[J
         seen[job.target] = job.source
         if job.target.exists() and job.source.exists() and job.target.samefile(job.source):
             raise ImageError(f"{job.target} would replace its own source: choose another --output")
+    if resume:
+        return [job for job in jobs if not job.target.exists()]
     existing = [job.target for job in jobs if job.target.exists()]
     if existing and not overwrite:
-        raise ImageError(f"{len(existing)} of {len(jobs)} outputs exist, for one {existing[0]}: --overwrite replaces")
+        raise ImageError(
+            f"{len(existing)} of {len(jobs)} outputs exist, for one {existing[0]}: --overwrite replaces, --resume skips"
+        )
     return jobs
 
 
@@ -72,22 +82,99 @@ def _writable_name(name: str) -> str:
 
 def stylize_file(stylizer: Composition | Stylizer, job: Job, *, size: int | None, max_megapixels: float) -> Picture:
     """Reads, resizes (shorter side to ``size``), stylises, writes. Alpha and capture date are the source's."""
-    picture = read_picture(job.source, max_megapixels=max_megapixels)
-    if size is not None:
-        picture = resize_shorter_side(picture, size)
-    result = Picture(stylizer.stylize(picture.rgb), picture.alpha, picture.captured)
+    picture = _read(job, size, max_megapixels)
+    result = replace(picture, rgb=stylizer.stylize(picture.rgb))
     write_picture(job.target, result)
     return result
 
 
+def _read(job: Job, size: int | None, max_megapixels: float) -> Picture:
+    picture = read_picture(job.source, max_megapixels=max_megapixels)
+    return picture if size is None else resize_shorter_side(picture, size)
+
+
 def stylize_files(
-    stylizer: Composition | Stylizer, jobs: list[Job], *, size: int | None, max_megapixels: float
+    stylizer: Composition | Stylizer,
+    jobs: list[Job],
+    *,
+    size: int | None,
+    max_megapixels: float,
+    manifest: Path | None = None,
 ) -> dict[Path, FaststyleError]:
-    """All jobs under a progress bar; goes on past a bad file. Returns the errors by source."""
+    """All jobs under a progress bar; goes on past a bad file. Returns the errors by source.
+
+    Reading and writing happen beside the network, a few pictures ahead and behind. manifest: a file to which a JSON
+    line is added for each picture, as soon as it is done: input, output, ms (of the network), error (or null).
+    """
     errors: dict[Path, FaststyleError] = {}
-    for job in tqdm(jobs, desc="stylising", unit="picture"):
-        try:
-            stylize_file(stylizer, job, size=size, max_megapixels=max_megapixels)
-        except FaststyleError as error:
-            errors[job.source] = error
+    with (
+        ThreadPoolExecutor() as threads,
+        _open_manifest(manifest) as record,
+        tqdm(total=len(jobs), desc="stylising", unit="picture") as bar,
+    ):
+
+        def finish(job: Job, writing: Future[None], ms: float | None) -> None:
+            error = writing.exception()
+            if error is not None and not isinstance(error, FaststyleError):
+                raise error
+            if error is not None:
+                errors[job.source] = error
+            record(job, ms, error)
+            bar.update()
+
+        behind: deque[tuple[Job, Future[None], float | None]] = deque()
+        for job, reading in _ahead(threads, jobs, lambda job: _read(job, size, max_megapixels)):
+            ms = None
+            try:
+                picture = reading.result()
+                result = replace(picture, rgb=stylizer.stylize(picture.rgb))
+                ms = stylizer.forward_ms
+                writing = threads.submit(write_picture, job.target, result)
+            except FaststyleError as error:
+                writing = Future()
+                writing.set_exception(error)
+            behind.append((job, writing, ms))
+            if len(behind) > AHEAD:
+                finish(*behind.popleft())
+        for item in behind:
+            finish(*item)
     return errors
+
+
+AHEAD = 3  # pictures read before their turn, and as many being written: bounds the memory
+
+
+def _ahead(
+    threads: ThreadPoolExecutor, jobs: list[Job], read: Callable[[Job], Picture]
+) -> Iterator[tuple[Job, Future[Picture]]]:
+    pending: deque[tuple[Job, Future[Picture]]] = deque()
+    for job in jobs:
+        pending.append((job, threads.submit(read, job)))
+        if len(pending) > AHEAD:
+            yield pending.popleft()
+    yield from pending
+
+
+@contextmanager
+def _open_manifest(path: Path | None) -> Iterator[Callable[[Job, float | None, BaseException | None], None]]:
+    """What notes a finished job. Raises ``ImageError`` if the file cannot be written."""
+    if path is None:
+        yield lambda job, ms, error: None
+        return
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("a")
+    except OSError as error:
+        raise ImageError(f"cannot write the manifest {path}: {error.strerror}") from error
+    with file:
+
+        def note(job: Job, ms: float | None, error: BaseException | None) -> None:
+            line = {
+                "input": str(job.source),
+                "output": str(job.target),
+                "ms": None if ms is None else round(ms, 1),
+                "error": None if error is None else str(error),
+            }
+            print(json.dumps(line), file=file, flush=True)
+
+        yield note

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from faststyle.backends import Torch, find_device, load_onnx
+from faststyle.backends import MEMORY, Torch, find_device, load_onnx
 from faststyle.errors import FaststyleError
 
 OUT_OF_MEMORY = ("allocate memory", "outofmemory", "bad_alloc")  # in the run times' RuntimeErrors
@@ -31,11 +31,20 @@ class Stylizer:
 
     @classmethod
     def load(
-        cls, path: str | Path, *, device: str = "auto", runtime: str = "auto", precision: str = "float32"
+        cls,
+        path: str | Path,
+        *,
+        device: str = "auto",
+        memory: float = MEMORY,
+        large: str = "exact",
+        runtime: str = "auto",
+        precision: str = "float32",
     ) -> "Stylizer":
         """Reads ``.safetensors``, a Lightning ``.ckpt``, a shipped style by its name, or an exported ``.onnx``.
 
         device: ``auto`` (a GPU if there is one), ``cpu``, ``cuda`` or ``mps``; an ``.onnx`` file runs on the CPU.
+        memory: bytes; a picture that needs more goes in strips (not by an ``.onnx`` file). large: how: ``exact``, the
+        same picture as in one piece, or ``thumbnail``, faster and similar (``faststyle.strips``).
         runtime, precision: of an ``.onnx`` file: ``auto``, ``openvino`` or ``onnxruntime``; ``float32``, or
         ``bfloat16`` under OpenVINO, which is faster on CPUs that have it and less exact.
 
@@ -47,7 +56,7 @@ class Stylizer:
 
         found = find_device(device)
         checkpoint = load_checkpoint(path)
-        return cls(Torch(checkpoint.network, found), checkpoint.info)
+        return cls(Torch(checkpoint.network, found, memory, large), checkpoint.info)
 
     def stylize(self, photograph: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """uint8 (H, W, 3) sRGB, any size, to the same. Raises ``FaststyleError`` when memory does not suffice."""
@@ -60,7 +69,7 @@ class Stylizer:
             if isinstance(error, MemoryError) or any(words in repr(error).lower() for words in OUT_OF_MEMORY):
                 height, width = photograph.shape[:2]
                 raise FaststyleError(
-                    f"not enough memory for {width}x{height} pixels: a smaller --size helps"
+                    f"not enough memory for {width}x{height} pixels: a smaller --memory or --size helps"
                 ) from error
             raise
         self.forward_ms = (time.perf_counter() - start) * 1e3

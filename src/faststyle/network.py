@@ -75,9 +75,12 @@ class InstanceNorm(nn.Module):
         self.weight = nn.Parameter(torch.ones(channels))
         self.bias = nn.Parameter(torch.zeros(channels))
         self.eps = eps
+        self.fixed: tuple[Tensor, Tensor] | None = None  # mean and variance, (C,), in place of the input's own
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) to the same, with more than one pixel."""
+        if self.fixed is not None:
+            return F.batch_norm(x, *self.fixed, self.weight, self.bias, False, 0.0, self.eps)
         return self.by_picture(x) if x.device.type == "cpu" else self.written_out(x)
 
     def by_picture(self, x: Tensor) -> Tensor:
@@ -192,8 +195,11 @@ class TransformerNet(nn.Module):
         height, width = images.shape[-2:]
         x = self.down(F.pixel_unshuffle(pad_to_stride(images), self.config.patch))  # (B, 4w, H/4, W/4)
         x = self.up(self.residuals(x))  # (B, w, H, W); at half of that with patches
-        x = F.pixel_shuffle(self.to_rgb(x), self.config.patch)
-        return torch.sigmoid(x.float())[..., :height, :width]
+        return self.paint(x)[..., :height, :width]
+
+    def paint(self, x: Tensor) -> Tensor:
+        """The last features to colours."""
+        return torch.sigmoid(F.pixel_shuffle(self.to_rgb(x), self.config.patch).float())
 
 
 def to_images(pixels: Tensor) -> Tensor:

@@ -1,0 +1,240 @@
+"""Pictures too large to be stylised whole: strip by strip, and yet with the statistics of the whole picture.
+
+Instance normalisation takes mean and variance of every channel over the whole picture; tiles that take their own do not
+fit together. Two ways: ``exact`` finds each layer's statistics over all strips before it computes the next;
+``thumbnail`` takes them from a small copy of the picture (Chen et al. 2022, arXiv:2204.08689) and makes one pass.
+"""
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from faststyle.errors import FaststyleError
+from faststyle.images import Picture, resize_shorter_side
+from faststyle.network import (
+    MIN_SIDE,
+    STRIDE,
+    InstanceNorm,
+    NetworkConfig,
+    TransformerNet,
+    pad_to_stride,
+    to_image,
+    to_pixels,
+)
+
+RGB = NDArray[np.uint8]
+
+# Rows are counted at a quarter of the resolution (STRIDE), where the residual blocks work.
+ENTRY, BLOCK, EXIT = 2, 2, 4  # how many beyond its own a strip depends on, rounded up
+SMALLEST = 8  # of a strip
+THUMBNAIL = 1024  # pixels of its shorter side
+
+# Peak memory in bytes, measured (BENCHMARKS.md): of the process without a picture; for each pixel and channel of
+# ``NetworkConfig.width`` of a whole picture, by ``patch``; and how much more of it a strip takes in exact mode.
+PROCESS = 600e6
+WHOLE = {1: 25.0, 2: 14.5}
+IN_STRIPS = 1.7
+PICTURES = 6  # for each pixel: photograph and result
+FEATURES = 1.0  # for each pixel and channel of the width: float32, 4 x the width, at a sixteenth of the pixels
+
+
+@dataclass(frozen=True)
+class _Window:
+    """The rows of a strip, from ``first`` to before ``last``, and with what they depend on, ``low`` to ``high``."""
+
+    first: int
+    last: int
+    low: int
+    high: int
+
+    def crop(self, x: Tensor) -> Tensor:
+        """The strip's own rows of (1, C, h, w), computed of the window at any resolution."""
+        scale = x.shape[2] // (self.high - self.low)
+        return x[:, :, (self.first - self.low) * scale : (self.last - self.low) * scale]
+
+
+class Strips:
+    """A picture, (H, W, 3) with sides of 16 px or more, in strips of ``rows`` pixels. Shows a progress bar."""
+
+    def __init__(self, network: TransformerNet, photograph: RGB, rows: int) -> None:
+        self.network, self.photograph = network, photograph
+        self.device = next(network.parameters()).device
+        self.height = -(-photograph.shape[0] // STRIDE)
+        starts = list(range(0, max(1, self.height - SMALLEST + 1), max(SMALLEST, rows // STRIDE)))
+        self.spans = list(zip(starts, [*starts[1:], self.height], strict=True))
+        self.bar = tqdm(desc="in strips", unit="strip", total=0)
+
+    def windows(self, halo: int) -> Iterator[_Window]:
+        """One pass over the picture."""
+        for first, last in self.spans:
+            yield _Window(first, last, max(0, first - halo), min(self.height, last + halo))
+            self.bar.update()
+
+    def read(self, window: _Window) -> Tensor:
+        """The picture in a window, (1, 3, h, w) in [0, 1], right and lower edge padded as those of a whole one."""
+        return pad_to_stride(to_image(self.photograph[STRIDE * window.low : STRIDE * window.high]).to(self.device))
+
+    def write(self, result: RGB, window: _Window, stylized: Tensor) -> None:
+        """Puts the strip's rows of a stylised window into the result."""
+        height, width = result.shape[:2]
+        rows = to_pixels(window.crop(stylized))[0].cpu().numpy()
+        top = STRIDE * window.first
+        result[top : top + len(rows)] = rows[: height - top, :width]
+
+
+def fits_whole(config: NetworkConfig, height: int, width: int, memory: float) -> bool:
+    """Whether a picture can be stylised whole within ``memory`` bytes; those too small for strips always can."""
+    needed = PROCESS + WHOLE[config.patch] * config.width * height * width
+    return needed <= memory or min(height, width) < MIN_SIDE
+
+
+def rows_within(config: NetworkConfig, height: int, width: int, memory: float) -> int:
+    """Rows of the largest strips that keep within ``memory`` bytes. Raises ``FaststyleError`` if there are none."""
+    at_once = (PICTURES + FEATURES * config.width) * height * width + PROCESS
+    row = WHOLE[config.patch] * IN_STRIPS * config.width * width
+    rows = int((memory - at_once) / row) - 2 * STRIDE * EXIT
+    if rows < STRIDE * SMALLEST:
+        least = (at_once + row * STRIDE * (SMALLEST + 2 * EXIT)) / 2**30
+        raise FaststyleError(f"{width}x{height} pixels need --memory {math.ceil(least * 10) / 10:.1f}G at least")
+    return rows
+
+
+def stylize_exactly(network: TransformerNet, photograph: RGB, *, rows: int) -> RGB:
+    """uint8 (H, W, 3), sides of 16 px or more, to the same: as the network on the whole picture, up to rounding.
+
+    rows: of a strip, in pixels. Memory: the strips', and the float32 features at a quarter of the resolution.
+    Every convolution is computed two to four times.
+    """
+    strips = Strips(network, photograph, rows)
+    passes = len(network.down) + 1 + 3 * len(network.residuals) + len(network.up) + 1
+    strips.bar.total = passes * len(strips.spans)
+    with _statistics_of_its_own(network), strips.bar:
+        trunk = _enter(strips)
+        for block in network.residuals:
+            _pass_through(block, trunk, strips)
+        return _leave(trunk, strips)
+
+
+def stylize_by_thumbnail(network: TransformerNet, photograph: RGB, *, rows: int) -> RGB:
+    """As ``stylize_exactly``, but with the statistics of a thumbnail: one pass, less memory, a similar picture."""
+    strips = Strips(network, photograph, rows)
+    strips.bar.total = len(strips.spans)
+    result = np.empty_like(photograph)
+    with _statistics_of_its_own(network), strips.bar:
+        _take_statistics(network, to_image(resize_shorter_side(Picture(photograph), THUMBNAIL).rgb).to(strips.device))
+        for window in strips.windows(ENTRY + BLOCK * len(network.residuals) + EXIT):
+            strips.write(result, window, network(strips.read(window)))
+    return result
+
+
+def _norms(module: nn.Module) -> list[InstanceNorm]:
+    return [norm for norm in module.modules() if isinstance(norm, InstanceNorm)]
+
+
+@contextmanager
+def _statistics_of_its_own(network: TransformerNet) -> Iterator[None]:
+    """What is fixed inside is forgotten afterwards."""
+    try:
+        with torch.inference_mode():
+            yield
+    finally:
+        for norm in _norms(network):
+            norm.fixed = None
+
+
+def _take_statistics(network: TransformerNet, image: Tensor) -> None:
+    """Fixes every normalisation at the statistics that it meets in a picture."""
+
+    def fix(norm: nn.Module, inputs: tuple[Tensor]) -> None:
+        assert isinstance(norm, InstanceNorm)
+        variance, mean = torch.var_mean(inputs[0].float(), dim=(0, 2, 3), correction=0)
+        norm.fixed = (mean, variance)
+
+    hooks = [norm.register_forward_pre_hook(fix) for norm in _norms(network)]
+    network(image)
+    for hook in hooks:
+        hook.remove()
+
+
+def _fix(norm: nn.Module, strips: Iterator[Tensor]) -> None:
+    """Fixes a normalisation at the statistics of its input, (1, C, h, w) strip by strip, summed in float64."""
+    if not isinstance(norm, InstanceNorm):
+        return  # batch normalisation has statistics of its own
+    count, total, squares = 0, torch.zeros(()), torch.zeros(())
+    for x in strips:
+        count += x.shape[2] * x.shape[3]
+        total = total + x.sum((0, 2, 3), dtype=torch.float64)
+        squares = squares + x.square().sum((0, 2, 3), dtype=torch.float64)
+    mean = total / count
+    variance = squares / count - mean.square()
+    norm.fixed = (mean.float(), variance.clamp_min(0).float())
+
+
+def _enter(strips: Strips) -> Tensor:
+    """The features at a quarter of the resolution, (1, C, H/4, W/4)."""
+    network = strips.network
+
+    def compute(number: int, module: nn.Module) -> Iterator[tuple[_Window, Tensor]]:
+        """A module after the first ``number`` blocks."""
+        for window in strips.windows(ENTRY):
+            x = F.pixel_unshuffle(strips.read(window), network.config.patch)
+            yield window, window.crop(module(network.down[:number](x)))
+
+    for number, block in enumerate(network.down):
+        convolution, norm, _ = block.children()
+        _fix(norm, (x for _, x in compute(number, convolution)))
+    trunk: Tensor | None = None
+    for window, x in compute(len(network.down), nn.Identity()):
+        if trunk is None:
+            size = (1, x.shape[1], strips.height, x.shape[3])
+            trunk = torch.empty(size, device=x.device, memory_format=torch.channels_last)
+        trunk[:, :, window.first : window.last] = x
+    assert trunk is not None
+    return trunk
+
+
+def _pass_through(block: nn.Module, trunk: Tensor, strips: Strips) -> None:
+    """A residual block, in place."""
+    (first, second, norm) = block.get_submodule("block").children()  # a ConvBlock, a convolution, its normalisation
+    convolution, first_norm, _ = first.children()
+
+    def compute(module: Callable[[Tensor], Tensor]) -> Iterator[Tensor]:
+        for window in strips.windows(BLOCK):
+            yield window.crop(module(trunk[:, :, window.low : window.high]))
+
+    _fix(first_norm, compute(convolution))
+    _fix(norm, compute(lambda x: second(first(x))))
+    above = trunk[:, :, :0]  # rows before a strip, as they were
+    for window in strips.windows(BLOCK):
+        x = torch.cat([above, trunk[:, :, window.first : window.high]], 2)
+        above = trunk[:, :, max(0, window.last - BLOCK) : window.last].clone()
+        trunk[:, :, window.first : window.last] = window.crop(block(x))
+
+
+def _leave(trunk: Tensor, strips: Strips) -> RGB:
+    """The stylised picture."""
+    network = strips.network
+
+    def compute(module: Callable[[Tensor], Tensor]) -> Iterator[tuple[_Window, Tensor]]:
+        for window in strips.windows(EXIT):
+            yield window, module(trunk[:, :, window.low : window.high])
+
+    for number, block in enumerate(network.up):
+        upsampling, norm, _ = block.children()
+        before = network.up[:number]
+        _fix(norm, (window.crop(x) for window, x in compute(lambda x, f=upsampling, g=before: f(g(x)))))  # type: ignore[misc]
+    result = np.empty_like(strips.photograph)
+    for window, x in compute(lambda x: network.paint(network.up(x))):
+        strips.write(result, window, x)
+    return result
+
+
+MODES = {"exact": stylize_exactly, "thumbnail": stylize_by_thumbnail}
