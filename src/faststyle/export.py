@@ -29,7 +29,7 @@ def export_onnx(checkpoint: Checkpoint, path: str | Path) -> None:
     try:
         import onnx
     except ImportError as error:
-        raise ConfigError("exporting needs the onnx package: pip install 'faststyle[onnx]'") from error
+        raise ConfigError("exporting needs the onnx package: pip install onnx") from error
     path = Path(path)
     if path.suffix != ".onnx" or path.is_dir():
         raise CheckpointError(f"cannot write {path}: expected a file name that ends in .onnx")
