@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
+from faststyle.layer_losses import ContentLoss, GramLoss, gram_matrix
 from faststyle.loss_network import LossNetwork
-from faststyle.losses import ContentLoss, GramLoss, gram_matrix
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from conftest import make_config, noise
+from faststyle.layer_losses import gram_matrix
 from faststyle.loss_network import VGG, Compact, build_loss_network
-from faststyle.losses import gram_matrix
 from faststyle.network import TransformerNet, to_images
 from faststyle.training.distillation import (
     Distillation,

@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import OneCycleLR
 
 from faststyle.agreement import linear_map
+from faststyle.layer_losses import ContentLoss, gram_matrix
 from faststyle.loss_network import VGG, Compact
-from faststyle.losses import ContentLoss, gram_matrix
 from faststyle.network import TransformerNet, to_images
 
 Features = Mapping[str, Tensor]
