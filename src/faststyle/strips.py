@@ -165,17 +165,19 @@ def _take_statistics(network: TransformerNet, image: Tensor) -> None:
 
 
 def _fix(norm: nn.Module, strips: Iterator[Tensor]) -> None:
-    """Fixes a normalisation at the statistics of its input, (1, C, h, w) strip by strip, summed in float64."""
+    """Fixes a normalisation at the statistics of its input, (1, C, h, w) strip by strip."""
     if not isinstance(norm, InstanceNorm):
         return  # batch normalisation has statistics of its own
-    count, total, squares = 0, torch.zeros(()), torch.zeros(())
+    counts, means, variances = [], [], []
     for x in strips:
-        count += x.shape[2] * x.shape[3]
-        total = total + x.sum((0, 2, 3), dtype=torch.float64)
-        squares = squares + x.square().sum((0, 2, 3), dtype=torch.float64)
-    mean = total / count
-    variance = squares / count - mean.square()
-    norm.fixed = (mean.float(), variance.clamp_min(0).float())
+        variance, mean = torch.var_mean(x, dim=(0, 2, 3), correction=0)
+        counts.append(x.shape[2] * x.shape[3])
+        means.append(mean.double())
+        variances.append(variance.double())
+    shares = torch.tensor(counts, dtype=torch.float64, device=means[0].device)[:, None] / sum(counts)
+    mean = (shares * torch.stack(means)).sum(0)
+    variance = (shares * (torch.stack(variances) + (torch.stack(means) - mean).square())).sum(0)
+    norm.fixed = (mean.float(), variance.float())
 
 
 def _enter(strips: Strips) -> Tensor:
