@@ -78,7 +78,7 @@ def test_optimize(photo: Path, tmp_path: Path) -> None:
     done = run("optimize", f"content={photo}", f"style.image={tmp_path / 'painting.png'}", *small, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "objective " in done.stdout
-    assert "under compact: content error" in done.stdout
+    assert "measured: content error" in done.stdout
     assert read_picture(tmp_path / "run" / "stylized.png").size == (43, 32)
 
 

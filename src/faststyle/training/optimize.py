@@ -39,7 +39,7 @@ from faststyle.training.hardware import device_name, keep_freed_memory
 log = logging.getLogger(__name__)
 
 PICTURE, RECORD = "stylized.png", "result.json"  # in the run folder
-OF_THE_RUN = ("debug", "device", "every", "judge", "judge_weights", "output", "run_dir", "styles_dir", "threads")
+OF_THE_RUN = ("debug", "device", "every", "judge_weights", "output", "run_dir", "styles_dir", "threads")
 
 
 def optimize_photograph(cfg: DictConfig) -> Path:
@@ -57,6 +57,7 @@ def optimize_photograph(cfg: DictConfig) -> Path:
     output = check_output(cfg.output or Path(cfg.run_dir) / PICTURE)
     device = find_device(cfg.device)
     canvas = Canvas.load(cfg, device)
+    measure = build_judge(cfg, canvas)
     if cfg.threads:
         torch.set_num_threads(cfg.threads)
     if device.type == "cpu":
@@ -73,7 +74,7 @@ def optimize_photograph(cfg: DictConfig) -> Path:
         "settings": _settings(cfg),
         "seconds": round(seconds, 1),
         "device": device_name(device),
-        "evaluation": judge(cfg, canvas, result),
+        "evaluation": judge(measure, canvas, result),
         "losses": history,
     }
     with replacing(Path(cfg.run_dir) / RECORD) as path:
@@ -114,6 +115,7 @@ def _settings(cfg: DictConfig) -> dict[str, Any]:
     settings["content"] = file_name(cfg.content)
     settings["style"] = {"image": file_name(cfg.style.image), "size": cfg.style.size}
     settings["loss_network"]["weights"] = file_name(cfg.loss_network.weights)
+    settings["judge"] = cfg.judge or cfg.loss_network.architecture
     settings["regions"] = [{key: file_name(path) for key, path in region.items()} for region in settings["regions"]]
     return settings
 
@@ -163,7 +165,8 @@ class Canvas:
         rgb = AFTER[self.color](rgb, photograph)
         if self.mask is not None:
             rgb = blend(rgb, photograph, resize_mask(self.mask, rgb.shape[:2]))
-        return Picture(rgb, captured=self.photograph.captured)
+        whole = rgb.shape[:2] == self.photograph.size
+        return Picture(rgb, self.photograph.alpha if whole else None, self.photograph.captured)
 
 
 def _mask_tensor(mask: Mask, device: torch.device) -> Tensor:
@@ -193,15 +196,19 @@ def _show_progress(steps: Iterator[Step], total: int) -> Iterator[Step]:
             yield step
 
 
-def judge(cfg: DictConfig, canvas: Canvas, result: Picture) -> dict[str, Any]:
-    """Content and style error under ``cfg.judge``, whatever the loss was; nothing of several regions."""
+def build_judge(cfg: DictConfig, canvas: Canvas) -> PerceptualLoss | None:
+    """What measures the result, whatever the loss is; nothing measures several regions."""
     if len(canvas.regions) > 1:
-        return {}
+        return None
     architecture = cfg.judge or cfg.loss_network.architecture
-    measure = build_measure(architecture, canvas.regions[0].style.cpu(), weights=cfg.judge_weights, style_weight=0)
-    seen = grey(result.rgb) if canvas.color == "luminance" else result.rgb  # as the loss saw it
-    with torch.no_grad():
-        losses = measure(to_image(seen), canvas.content.cpu())
-    errors = {"content_error": losses["content_loss"].item(), "style_error": losses["style_loss"].item()}
-    log.info("under %s: content error %.3f, style error %.4f", architecture, *errors.values())
-    return {"loss_network": architecture} | errors
+    return build_measure(architecture, canvas.regions[0].style.cpu(), weights=cfg.judge_weights, style_weight=0)
+
+
+@torch.no_grad()
+def judge(measure: PerceptualLoss | None, canvas: Canvas, result: Picture) -> dict[str, float]:
+    """Content and style error of the result, in the colours in which the loss saw it."""
+    if measure is None:
+        return {}
+    losses = measure(to_image(grey(result.rgb) if canvas.color == "luminance" else result.rgb), canvas.content.cpu())
+    log.info("measured: content error %.3f, style error %.4f", losses["content_loss"], losses["style_loss"])
+    return {"content_error": losses["content_loss"].item(), "style_error": losses["style_loss"].item()}
