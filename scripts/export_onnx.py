@@ -13,8 +13,8 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(
         description="Write a style as one self-contained ONNX file: uint8 RGB in and out, any size. scripts/stylize.py "
-        "applies it by OpenVINO or ONNX Runtime, without PyTorch: it starts in a fraction of the time and runs twice "
-        "as fast on a CPU. Checked against PyTorch on five sizes; a difference over 1/255 is an error.",
+        "applies it by OpenVINO or ONNX Runtime, without PyTorch: less than half the time and memory for a single "
+        "picture on a CPU. Checked against PyTorch on five sizes; a difference over 1/255 is an error.",
     )
     add = parser.add_argument
     add("checkpoint", help="weights (.safetensors or .ckpt), or the name of a shipped style")
