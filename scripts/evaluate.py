@@ -68,9 +68,11 @@ def load(path: Path, size: int) -> "Tensor":
     return to_image(resize_shorter_side(read_picture(path), size).rgb)
 
 
-def find_photographs(path: Path) -> list[Path]:
-    """Those in a folder, or the one. Raises ``ImageError`` if there is none."""
-    photographs = find_pictures(path) if path.is_dir() else [path]
+def find_photographs(path: Path) -> dict[str, Path]:
+    """Those in a folder by their names in it, or the one. Raises ``ImageError`` if there is none."""
+    if not path.is_dir():
+        return {path.name: path}
+    photographs = {str(found.relative_to(path)): found for found in find_pictures(path)}
     if not photographs:
         raise ImageError(f"no pictures in {path}")
     return photographs
@@ -88,7 +90,7 @@ def main(args: argparse.Namespace) -> None:
     check(args)
     checkpoints = {str(name): load_checkpoint(name) for name in args.checkpoint or []}
     recipe = next((checkpoint.info.get("recipe", {}) for checkpoint in checkpoints.values()), {})
-    images = {path.name: load(path, args.size) for path in find_photographs(args.images)}
+    images = {name: load(path, args.size) for name, path in find_photographs(args.images).items()}
     style = load(args.style, args.style_size or recipe.get("style", {}).get("size", STYLE_SIZE))
     weight = args.style_weight
     if weight is None:
@@ -105,16 +107,7 @@ def main(args: argparse.Namespace) -> None:
         optimized = comparison.optimize_all(measure, images, iterations=args.iterations)
         comparison.find_equivalents(candidates, optimized.curves, weight)
     print(f"under {judge}, style weight {weight:g}; second loss network: {'compact' if second else 'none'}")
-    for name, candidate in candidates.items():
-        print(f"\n{name}: objective {candidate.objective(weight):.4f}")
-        if optimized:
-            number = comparison.mean_equivalent(candidate, args.iterations)
-            print(f"as good as {number} iterations of image optimisation ({optimized.seconds:.2f} s each), on average")
-        print(comparison.table(candidate))
-    if len(candidates) > 1:
-        print("\nranking, by objective")
-        for place, name in enumerate(comparison.ranking(candidates, weight), start=1):
-            print(f"{place:3}. {candidates[name].objective(weight):8.4f}  {name}")
+    print(comparison.describe(candidates, optimized, weight, args.iterations))
     if args.json:
         report = {"loss_network": judge, "size": args.size, "style_weight": weight}
         report["optimization"] = asdict(optimized) if optimized else None

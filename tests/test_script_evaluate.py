@@ -1,6 +1,7 @@
 """scripts/evaluate.py."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,14 @@ def test_measures_json_and_plot(weights: Path, photo: Path, tmp_path: Path) -> N
     assert own["second"]["mean"]["style_error"] != own["first"]["mean"]["style_error"]
     assert len(report["optimization"]["curves"]["photo.jpg"]) == 4
     assert read_picture(tmp_path / "report.png").size == (600, 960)
+
+
+def test_pictures_of_the_same_name_in_two_folders(photos: Path, tmp_path: Path) -> None:
+    for folder in ("a", "b"):
+        (tmp_path / "in" / folder).mkdir(parents=True)
+        shutil.copy(photos / "0.jpg", tmp_path / "in" / folder)
+    module = load("evaluate")
+    assert list(module.find_photographs(tmp_path / "in")) == ["a/0.jpg", "b/0.jpg"]
 
 
 def test_finished_pictures(photo: Path, tmp_path: Path) -> None:

@@ -5,9 +5,20 @@ import pytest
 import torch
 
 from conftest import make_config, noise
+from faststyle import backends
 from faststyle.errors import FaststyleError
-from faststyle.network import NORMS, PADDINGS, UPSAMPLERS, InstanceNorm, TransformerNet, to_image, to_pixels
-from faststyle.strips import fits_whole, rows_within, stylize_by_thumbnail, stylize_exactly
+from faststyle.network import (
+    MIN_SIDE,
+    NORMS,
+    PADDINGS,
+    STRIDE,
+    UPSAMPLERS,
+    InstanceNorm,
+    TransformerNet,
+    to_image,
+    to_pixels,
+)
+from faststyle.strips import MODES, fits_whole, rows_within, stylize_by_thumbnail, stylize_exactly
 
 NETWORKS: list[dict[str, object]] = [
     {"residual_blocks": 3},
@@ -61,6 +72,12 @@ def test_a_smaller_thumbnail_is_near() -> None:
     photograph = np.asarray(noise(1300, 1100))
     difference = np.abs(stylize_by_thumbnail(network, photograph, rows=400).astype(int) - whole(network, photograph))
     assert difference.mean() < 2
+
+
+def test_names_and_sizes_are_those_of_the_lighter_module() -> None:
+    """faststyle.backends, which must not load torch, repeats them."""
+    assert set(MODES) == set(backends.LARGE)
+    assert (STRIDE, MIN_SIDE) == (backends.STRIDE, backends.MIN_SIDE)
 
 
 def test_memory_decides() -> None:

@@ -124,6 +124,24 @@ def table(candidate: Candidate) -> str:
     return "\n".join(lines)
 
 
+def describe(
+    candidates: Mapping[str, Candidate], optimized: Optimized | None, style_weight: float, iterations: int
+) -> str:
+    """For people: a table for each candidate, and the ranking of several."""
+    lines = []
+    for name, candidate in candidates.items():
+        lines.append(f"\n{name}: objective {candidate.objective(style_weight):.4f}")
+        if optimized:
+            number, seconds = mean_equivalent(candidate, iterations), optimized.seconds
+            lines.append(f"as good as {number} iterations of image optimisation ({seconds:.2f} s each), on average")
+        lines.append(table(candidate))
+    if len(candidates) > 1:
+        lines.append("\nranking, by objective")
+        for place, name in enumerate(ranking(candidates, style_weight), start=1):
+            lines.append(f"{place:3}. {candidates[name].objective(style_weight):8.4f}  {name}")
+    return "\n".join(lines)
+
+
 def ranking(candidates: Mapping[str, Candidate], style_weight: float) -> list[str]:
     """Names, the lowest objective first."""
     return sorted(candidates, key=lambda name: candidates[name].objective(style_weight))

@@ -54,6 +54,14 @@ def test_a_run_writes_everything(train_overrides: list[str], tmp_path: Path) -> 
     assert [p.name for p in (tmp_path / "run" / "checkpoints").iterdir()] == ["step-000004.ckpt"]
 
 
+def test_every_term_of_the_loss_trains(train_overrides: list[str]) -> None:
+    terms = ("loss.patch_weight=1", "loss.histogram_weight=1", "loss.tv_weight=1", "loss.statistic=covariance")
+    layers = ("loss.patch_layers=[relu2_1]", "loss.histogram_layers=[relu1_1]")
+    info = load_checkpoint(train(composed([*train_overrides, *terms, *layers]))).info
+    assert {"patch_loss", "histogram_loss", "tv_loss"} < set(info["losses"])
+    assert all(0 < value < float("inf") for value in info["losses"].values())
+
+
 def test_quickstart_ends_with_a_picture_and_what_to_do_next(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     small = ["data.image_size=32", "style.size=64"]
     here = [f"data.cache_dir={tmp_path}", f"run_dir={tmp_path / 'run'}", "trainer=cpu", "trainer.max_steps=2"]
