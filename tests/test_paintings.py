@@ -8,10 +8,10 @@ import pytest
 from hydra import compose, initialize_config_dir
 from PIL import Image
 
+from commands import load, run
 from conftest import ROOT
 from faststyle.images import read_picture, resize_to
 from faststyle.paintings import PAINTINGS, thick_paint
-from test_scripts import load, run
 
 SIZE = 96
 each_painting = pytest.mark.parametrize("name", PAINTINGS)
