@@ -44,6 +44,11 @@ def test_runs_of_both_scripts(trained: bool, tmp_path: Path, network: Transforme
     assert lines[3] == "| `loss.style_weight=10` | 0.5 | 0.1 | 7 |"
 
 
+def test_differences_name_files_without_folders() -> None:
+    one = Run(("style.image=/a/b/wave.jpg", "regions=[{mask:../x/m.png,style:c/s.jpg}]"), {}, Path())
+    assert differences([one, Run((), {}, Path())])[0] == ("style.image=wave.jpg", "regions=[{mask:m.png,style:s.jpg}]")
+
+
 def test_sheet(tmp_path: Path) -> None:
     paths = []
     for i, (height, width) in enumerate([(30, 40), (60, 40), (30, 40)]):

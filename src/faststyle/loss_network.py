@@ -200,11 +200,7 @@ def build_loss_network(architecture: str, layers: Iterable[str], *, pooling: str
 
 
 def nearest_layer(architecture: str, name: str) -> str:
-    """The layer of ``architecture`` at the depth of VGG-19's layer ``name``, so that any loss serves any loss network.
-
-    Own names, and unknown ones, come back as they are. The compact network has no layer before a ReLU and ends at
-    ``relu4_1``; ResNet-50 has a stage for each of VGG's blocks.
-    """
+    """The layer of ``architecture`` as deep as VGG-19's layer ``name``; own and unknown names come back as they are."""
     if name not in vgg_layers("vgg19") or architecture in ("vgg19", AUTO):
         return name
     block = int(name.removeprefix("conv").removeprefix("relu").removeprefix("pool")[0])

@@ -1,6 +1,7 @@
 """The runs of a Hydra multirun side by side: what differs, their figures, their pictures."""
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from PIL import Image, ImageDraw, ImageFont
 from faststyle.errors import FaststyleError
 from faststyle.images import Picture, contact_sheet, read_picture, resize_to
 
+FOLDERS = re.compile(r"[^=,:{}\[\]]*/")  # before a file's name, also inside a list or a dictionary
 FONT_SIZE, LETTER = 16, 9  # pixels: height of a line's letters, and their width
 
 
@@ -63,9 +65,9 @@ def read_run(folder: Path) -> Run | None:
 
 
 def differences(runs: Sequence[Run]) -> list[tuple[str, ...]]:
-    """Of each run the overrides that not all runs share."""
+    """Of each run the overrides that not all runs share, files without their folders."""
     shared = set.intersection(*(set(run.overrides) for run in runs))
-    return [tuple(override for override in run.overrides if override not in shared) for run in runs]
+    return [tuple(FOLDERS.sub("", override) for override in run.overrides if override not in shared) for run in runs]
 
 
 def table(runs: Sequence[Run]) -> str:
