@@ -53,7 +53,7 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     add("--output", required=True, type=Path, help="a file (.jpg .png .webp .tif .bmp), or a folder for several inputs")
     add("--size", type=int, help="resize the shorter side to this many pixels first; default: as it is")
     add("--device", choices=DEVICES, default="auto", help="default: a GPU if there is one")
-    add("--memory", default="4G", help="larger pictures go in strips (not with .onnx); default: %(default)s")
+    add("--memory", help="larger pictures go in strips (not with .onnx); default: 4G, or what a GPU has free")
     add(
         "--large",
         choices=LARGE,
@@ -93,7 +93,7 @@ def main(args: argparse.Namespace) -> int:
     masks = [(mask, read_mask(mask)) for mask in args.mask]
     options = {
         "device": args.device,
-        "memory": parse_memory(args.memory),
+        "memory": parse_memory(args.memory) if args.memory else None,
         "large": args.large,
         "runtime": args.runtime,
         "precision": args.precision,

@@ -10,7 +10,7 @@ from PIL import Image
 
 from conftest import noise
 from faststyle import batch
-from faststyle.backends import MEMORY, Torch, find_device
+from faststyle.backends import Torch, find_device
 from faststyle.batch import plan, stylize_file, stylize_files
 from faststyle.errors import ImageError
 from faststyle.images import read_picture
@@ -81,7 +81,7 @@ def test_goes_on_past_bad_files(folder: Path, tmp_path: Path, network: Transform
     (folder / "aa.jpg").write_bytes(b"")
     (folder / "sub" / "b.png").write_bytes(b"no picture")
     jobs = plan([folder], tmp_path / "out")
-    stylizer = Stylizer(Torch(network, find_device("cpu"), MEMORY, "exact"), {})
+    stylizer = Stylizer(Torch(network, find_device("cpu"), None, "exact"), {})
     manifest = tmp_path / "new" / "manifest.jsonl"
     errors = stylize_files(stylizer, jobs, size=None, max_megapixels=1, manifest=manifest)
     assert {path.name for path in errors} == {"aa.jpg", "b.png"}
@@ -145,7 +145,7 @@ def test_alpha_date_and_size(tmp_path: Path, network: TransformerNet) -> None:
     exif.get_ifd(0x8769)[0x9003] = "2020:01:02 03:04:05"
     image.save(tmp_path / "a.png", exif=exif.tobytes())
     (job,) = plan([tmp_path / "a.png"], tmp_path / "b.png")
-    stylize_file(Stylizer(Torch(network, find_device("cpu"), MEMORY, "exact"), {}), job, size=20, max_megapixels=1)
+    stylize_file(Stylizer(Torch(network, find_device("cpu"), None, "exact"), {}), job, size=20, max_megapixels=1)
     before, after = read_picture(tmp_path / "a.png"), read_picture(tmp_path / "b.png")
     assert after.size == (20, 30)
     assert after.alpha is not None

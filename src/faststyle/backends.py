@@ -26,13 +26,18 @@ RGB = NDArray[np.uint8]
 
 
 class Torch:
-    """A network on a device. What would not fit into ``memory`` bytes goes in strips, ``exact`` or by ``thumbnail``."""
+    """A network on a device. What would not fit into ``memory`` bytes goes in strips, ``exact`` or by ``thumbnail``.
 
-    def __init__(self, network: "TransformerNet", device: "torch.device", memory: float, large: str) -> None:
+    memory: None is 4 GiB, or what a GPU has free.
+    """
+
+    def __init__(self, network: "TransformerNet", device: "torch.device", memory: float | None, large: str) -> None:
         import torch
 
         if large not in LARGE:
             raise ConfigError(f"large pictures go {' or '.join(LARGE)}, found {large!r}")
+        if memory is None:
+            memory = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else MEMORY
         self.device, self.memory, self.large = device, memory, large
         self.network = network.to(device).to(memory_format=torch.channels_last).eval()
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from faststyle.backends import MEMORY, Torch, find_device, load_onnx
+from faststyle.backends import Torch, find_device, load_onnx
 from faststyle.errors import FaststyleError
 
 OUT_OF_MEMORY = ("allocate memory", "outofmemory", "bad_alloc")  # in the run times' RuntimeErrors
@@ -35,7 +35,7 @@ class Stylizer:
         path: str | Path,
         *,
         device: str = "auto",
-        memory: float = MEMORY,
+        memory: float | None = None,
         large: str = "exact",
         runtime: str = "auto",
         precision: str = "float32",
@@ -43,8 +43,8 @@ class Stylizer:
         """Reads ``.safetensors``, a Lightning ``.ckpt``, a shipped style by its name, or an exported ``.onnx``.
 
         device: ``auto`` (a GPU if there is one), ``cpu``, ``cuda`` or ``mps``; an ``.onnx`` file runs on the CPU.
-        memory: bytes; a picture that needs more goes in strips (not by an ``.onnx`` file). large: how: ``exact``, the
-        same picture as in one piece, or ``thumbnail``, faster and similar (``faststyle.strips``).
+        memory: bytes; a picture that needs more goes in strips (not by an ``.onnx`` file); None is 4 GiB, or what a GPU
+        has free. large: how: ``exact``, the same picture as in one piece, or ``thumbnail``, faster and similar.
         runtime, precision: of an ``.onnx`` file: ``auto``, ``openvino`` or ``onnxruntime``; ``float32``, or
         ``bfloat16`` under OpenVINO, which is faster on CPUs that have it and less exact.
 
