@@ -6,14 +6,8 @@ import sys
 from pathlib import Path
 
 from faststyle.backends import DEVICES, LARGE, PRECISIONS, RUNTIMES
-from faststyle.batch import plan, stylize_file, stylize_files
 from faststyle.cli import log_to_terminal, one_line_errors
-from faststyle.composition import Composition
 from faststyle.errors import ConfigError, ImageError
-from faststyle.images import MAX_MEGAPIXELS
-from faststyle.inference import Stylizer
-from faststyle.masks import read_mask
-from faststyle.samples import SAMPLES, sample_photograph
 
 
 def parse(argv: list[str] | None = None) -> argparse.Namespace:
@@ -24,7 +18,7 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     )
     add = parser.add_argument
     add("inputs", nargs="*", type=Path, metavar="INPUT", help="picture files or folders (searched recursively)")
-    add("--sample", choices=SAMPLES, help="a sample photograph in place of INPUT")
+    add("--sample", metavar="NAME", help="in place of INPUT: astronaut, coffee, cat, rocket or motorcycle")
     add(
         "--checkpoint",
         required=True,
@@ -66,7 +60,7 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     existing.add_argument("--overwrite", action="store_true", help="replace existing outputs")
     existing.add_argument("--resume", action="store_true", help="leave out pictures whose output exists")
     add("--manifest", type=Path, metavar="FILE", help="add a JSON line for each picture: input, output, ms, error")
-    add("--max-megapixels", type=float, default=MAX_MEGAPIXELS, help="refuse larger inputs; default: %(default)g")
+    add("--max-megapixels", type=float, help="refuse larger inputs; default: 200")
     add("--debug", action="store_true", help="tracebacks in place of one-line errors")
     return parser.parse_args(argv)
 
@@ -81,6 +75,13 @@ def parse_memory(text: str) -> float:
 
 def main(args: argparse.Namespace) -> int:
     """Returns the exit code."""
+    from faststyle.batch import plan, stylize_file, stylize_files  # after --help has been answered
+    from faststyle.composition import Composition
+    from faststyle.images import MAX_MEGAPIXELS
+    from faststyle.inference import Stylizer
+    from faststyle.masks import read_mask
+    from faststyle.samples import sample_photograph
+
     inputs = [*args.inputs, *([sample_photograph(args.sample)] if args.sample else [])]
     if not inputs:
         raise ImageError("nothing to do: give picture files or folders, or --sample astronaut")
@@ -100,7 +101,8 @@ def main(args: argparse.Namespace) -> int:
     }
     stylizers = [Stylizer.load(checkpoint, **options) for checkpoint in args.checkpoint]
     stylizer = Composition(stylizers, masks, feather=args.feather, color=args.preserve_color)
-    options = {"size": args.size, "max_megapixels": args.max_megapixels}
+    megapixels = MAX_MEGAPIXELS if args.max_megapixels is None else args.max_megapixels
+    options = {"size": args.size, "max_megapixels": megapixels}
     if len(jobs) == 1 and not args.manifest:
         height, width = stylize_file(stylizer, jobs[0], **options).size
         print(f"{jobs[0].target}: {width}x{height} pixels, forward pass {stylizer.forward_ms:.0f} ms")

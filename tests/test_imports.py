@@ -35,6 +35,10 @@ def test_applying_a_shipped_style_loads_no_training(checkpoint: Path) -> None:
     assert not loaded_by(code) & set(HEAVY)
 
 
+def test_naming_the_backends_loads_none() -> None:
+    assert not loaded_by("import faststyle.backends") & {*HEAVY, "torch", "numpy", "openvino", "onnxruntime"}
+
+
 def test_applying_an_exported_style_loads_no_torch(network: TransformerNet, tmp_path: Path) -> None:
     export_onnx(Checkpoint(network, {}), tmp_path / "a.onnx")
     code = (

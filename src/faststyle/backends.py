@@ -1,28 +1,29 @@
 """What runs a style: PyTorch on weights, OpenVINO or ONNX Runtime on an exported ``.onnx`` file. Each is imported only
 when it is asked for. Used alike: uint8 (H, W, 3) in, the same out."""
 
+from __future__ import annotations  # the types name packages that are loaded later, or not at all
+
 import importlib.util
 import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from faststyle.errors import CheckpointError, ConfigError
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
+    from numpy.typing import NDArray
 
     from faststyle.network import TransformerNet
+
+    RGB = NDArray[np.uint8]
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 LARGE = ("exact", "thumbnail")  # ways for large pictures: faststyle.strips
 MEMORY = 4 * 2**30  # bytes
 STRIDE, MIN_SIDE = 4, 16  # as in faststyle.network, which loads torch
-
-RGB = NDArray[np.uint8]
 
 
 class Torch:
@@ -31,7 +32,7 @@ class Torch:
     memory: None is 4 GiB, or what a GPU has free.
     """
 
-    def __init__(self, network: "TransformerNet", device: "torch.device", memory: float | None, large: str) -> None:
+    def __init__(self, network: TransformerNet, device: torch.device, memory: float | None, large: str) -> None:
         import torch
 
         if large not in LARGE:
@@ -119,6 +120,8 @@ def load_onnx(path: Path, runtime: str, precision: str) -> Callable[[RGB], RGB]:
 
 def _at_least(photograph: RGB, model: Callable[[RGB], RGB]) -> RGB:
     """Pads tiny pictures as ``faststyle.network.pad_to_stride`` does."""
+    import numpy as np
+
     height, width = photograph.shape[:2]
     if min(height, width) >= MIN_SIDE:
         return model(photograph)
@@ -132,7 +135,7 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def find_device(name: str) -> "torch.device":
+def find_device(name: str) -> torch.device:
     """The torch device of one of ``DEVICES``. Raises ``ConfigError`` if it is not there."""
     import torch
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from faststyle.color import LUMA
 from faststyle.loss_network import load_loss_network, nearest_layer
 from faststyle.losses import PerceptualLoss
 from faststyle.optimization import optimize
@@ -99,7 +100,7 @@ def evaluate_picture(stylized: Tensor, content: Tensor, loss: PerceptualLoss, *,
 
 def _luminance(images: Tensor) -> Tensor:
     """(1, 3, H, W) to (1, 1, H, W)."""
-    return (images * images.new_tensor([0.299, 0.587, 0.114])[:, None, None]).sum(1, keepdim=True)
+    return (images * images.new_tensor(LUMA)[:, None, None]).sum(1, keepdim=True)
 
 
 def ssim(stylized: Tensor, content: Tensor) -> float:
