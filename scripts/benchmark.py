@@ -5,8 +5,10 @@ import resource
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,8 +19,9 @@ if TYPE_CHECKING:
     import torch
     from omegaconf import DictConfig
 
-CHECKPOINTS = Path(__file__).resolve().parent.parent / "checkpoints"
-CONF = CHECKPOINTS.parent / "conf"
+    from faststyle.inference import Stylizer
+
+CONF = Path(__file__).resolve().parent.parent / "conf"
 
 
 def parse(argv: list[str] | None = None) -> argparse.Namespace:
@@ -36,12 +39,16 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     train.add_argument("--size", type=int, default=256, help="crops in pixels; default: %(default)s")
     train.add_argument("--batch-size", type=int, default=4, help="default: %(default)s")
     train.add_argument("--only", choices=("plain", "vgg19", "compact"), help="run one recipe and print its peak memory")
-    inference = kinds.add_parser("inference", help="milliseconds of a forward pass")
-    inference.add_argument("--checkpoint", type=Path, default=CHECKPOINTS / "starry_night.safetensors")
+    inference = kinds.add_parser(
+        "inference",
+        help="milliseconds of a forward pass, in all run times that are installed",
+        description="PyTorch, and OpenVINO and ONNX Runtime on the exported file where they and onnx are installed.",
+    )
+    inference.add_argument("--checkpoint", nargs="+", default=["starry_night"], help="default: starry_night")
     inference.add_argument("--sizes", type=int, nargs="+", default=[256, 512, 1024], help="default: 256 512 1024")
     inference.add_argument("--rounds", type=int, default=7, help="counted passes of each; default: %(default)s")
+    train.add_argument("--threads", type=int, help="default: torch's own choice")
     for sub in (train, inference):
-        sub.add_argument("--threads", type=int, help="default: torch's own choice")
         sub.add_argument("--debug", action="store_true", help="tracebacks in place of one-line errors")
     return parser.parse_args(argv)
 
@@ -123,7 +130,7 @@ def compose(overrides: list[str]) -> "DictConfig":
         return typed(hydra.compose("train", [*overrides, "run_dir=runs"]))
 
 
-def seconds(call: Callable[[], None]) -> float:
+def seconds(call: Callable[[], object]) -> float:
     """Wall time of one call."""
     start = time.perf_counter()
     call()
@@ -170,23 +177,59 @@ def benchmark_train(args: argparse.Namespace) -> None:
 
 
 def benchmark_inference(args: argparse.Namespace) -> None:
-    """Prints the median milliseconds of a forward pass at each size."""
+    """Prints, for each checkpoint and size, what each run time takes, alternating."""
     import numpy as np
     import torch
+    from torch.utils.flop_counter import FlopCounterMode
 
+    from faststyle.checkpoint import load_checkpoint
+
+    rate = matmul_rate()
+    print(
+        f"{torch.get_num_threads()} threads, float32 matrix product {rate / 1e9:.0f} GFLOP/s; medians of {args.rounds}"
+    )
+    print(f"{'checkpoint':20} {'pixels':>11} {'run time':12} {'ms':>8}  share of the matrix product's rate")
+    for name in args.checkpoint:
+        network = load_checkpoint(name).network
+        stylizers = by_runtime(name)
+        for size in args.sizes:
+            photograph = np.random.default_rng(0).integers(0, 256, (size, size, 3), dtype=np.uint8)
+            with FlopCounterMode(display=False) as counter, torch.inference_mode():
+                network(torch.zeros(1, 3, size, size))
+            times: dict[str, list[float]] = {runtime: [] for runtime in stylizers}
+            for _ in range(args.rounds + 2):  # the first two pay for set-up
+                for runtime, stylizer in stylizers.items():
+                    times[runtime].append(seconds(partial(stylizer.stylize, photograph)))
+            for runtime, taken in times.items():
+                median = statistics.median(taken[2:])
+                share = counter.get_total_flops() / median / rate
+                print(f"{Path(name).stem:20} {size:5}x{size:<5} {runtime:12} {median * 1e3:8.1f}  {share:.2f}")
+
+
+def by_runtime(checkpoint: str) -> "dict[str, Stylizer]":
+    """A style under PyTorch and, exported, under what else is installed."""
+    from faststyle.backends import RUNTIMES
+    from faststyle.checkpoint import load_checkpoint
+    from faststyle.errors import ConfigError
+    from faststyle.export import export_onnx
     from faststyle.inference import Stylizer
 
-    if args.threads:
-        torch.set_num_threads(args.threads)
-    stylizer = Stylizer.load(args.checkpoint)
-    print(f"{args.checkpoint.name} on {stylizer.forward.device}, {torch.get_num_threads()} threads")
-    for size in args.sizes:
-        photograph = np.random.default_rng(0).integers(0, 256, (size, size, 3), dtype=np.uint8)
-        times = []
-        for _ in range(args.rounds + 2):
-            stylizer.stylize(photograph)
-            times.append(stylizer.forward_ms)
-        print(f"{size:5} px  {statistics.median(times[2:]):7.1f} ms")
+    stylizers = {"pytorch": Stylizer.load(checkpoint)}
+    with tempfile.TemporaryDirectory() as folder:
+        exported = Path(folder) / "style.onnx"
+        for runtime in RUNTIMES:
+            with suppress(ConfigError):  # not installed
+                export_onnx(load_checkpoint(checkpoint), exported)
+                stylizers[runtime] = Stylizer.load(exported, runtime=runtime)
+    return stylizers
+
+
+def matmul_rate() -> float:
+    """Float32 operations in a second of the machine's matrix product."""
+    import torch
+
+    a = torch.rand(4096, 4096)
+    return 2 * 4096**3 / statistics.median(seconds(lambda: a @ a) for _ in range(7))
 
 
 if __name__ == "__main__":

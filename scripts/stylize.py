@@ -104,8 +104,8 @@ def main(args: argparse.Namespace) -> int:
     megapixels = MAX_MEGAPIXELS if args.max_megapixels is None else args.max_megapixels
     options = {"size": args.size, "max_megapixels": megapixels}
     if len(jobs) == 1 and not args.manifest:
-        height, width = stylize_file(stylizer, jobs[0], **options).size
-        print(f"{jobs[0].target}: {width}x{height} pixels, forward pass {stylizer.forward_ms:.0f} ms")
+        picture, ms = stylize_file(stylizer, jobs[0], **options)
+        print(f"{jobs[0].target}: {picture.size[1]}x{picture.size[0]} pixels, forward pass {ms:.0f} ms")
         return 0
     errors = stylize_files(stylizer, jobs, **options, manifest=args.manifest)
     print(f"{len(jobs) - len(errors)} of {len(jobs)} pictures stylised into {args.output}")

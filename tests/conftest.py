@@ -33,7 +33,7 @@ def _seeded() -> None:
 
 def make_config(**changes: object) -> NetworkConfig:
     settings = {"width": 4, "residual_blocks": 1, "upsample": "nearest", "norm": "instance", "padding": "reflect"}
-    settings |= {"patch": 1, "separable": False}
+    settings |= {"patch": 1}
     return NetworkConfig(**(settings | changes))
 
 

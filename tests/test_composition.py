@@ -19,9 +19,12 @@ class Fixed:
     """A stylizer that paints everything in one colour."""
 
     def __init__(self, value: int) -> None:
-        self.value, self.forward_ms = value, 2.0
+        self.value = value
 
-    def stylize(self, photograph: np.ndarray) -> np.ndarray:
+    def lanes(self, height: int, width: int) -> int:
+        return 100 // self.value
+
+    def stylize(self, photograph: np.ndarray, lanes: int) -> np.ndarray:
         return np.full_like(photograph, self.value)
 
 
@@ -47,7 +50,7 @@ def test_two_styles_and_a_mask() -> None:
     result = both.stylize(PHOTO)
     assert (result[:, :30] == 10).all()
     assert (result[:, 30:] == 20).all()
-    assert both.forward_ms == 4
+    assert both.lanes(40, 60) == 5  # as many as all of them allow
 
 
 def test_two_styles_with_a_mask_each_leave_the_rest() -> None:

@@ -8,6 +8,7 @@ from PIL import Image
 
 from commands import SCRIPTS, VGG, run
 from conftest import SHARED, noise
+from faststyle.backends import RUNTIMES
 from faststyle.images import MAX_MEGAPIXELS, read_picture
 from faststyle.samples import SAMPLES
 
@@ -77,7 +78,10 @@ def test_benchmark_train(tmp_path: Path) -> None:
 def test_benchmark_inference(weights: Path) -> None:
     done = run("benchmark", "inference", "--checkpoint", weights, "--sizes", 32, 64, "--rounds", 2)
     assert done.returncode == 0, done.stderr
-    assert [line.split()[0] for line in done.stdout.splitlines()[1:]] == ["32", "64"]
+    rows = [line.split() for line in done.stdout.splitlines()[2:]]
+    assert {row[1] for row in rows} == {"32x32", "64x64"}
+    assert "pytorch" in {row[2] for row in rows} <= {"pytorch", *RUNTIMES}
+    assert all(float(row[3]) > 0 and 0 < float(row[4]) < 10 for row in rows)
 
 
 def test_optimize(photo: Path, tmp_path: Path) -> None:

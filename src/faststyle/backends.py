@@ -5,8 +5,12 @@ from __future__ import annotations  # the types name packages that are loaded la
 
 import importlib.util
 import os
+import threading
+from collections import deque
 from collections.abc import Callable
+from concurrent.futures import Future
 from pathlib import Path
+from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 from faststyle.errors import CheckpointError, ConfigError
@@ -23,13 +27,16 @@ if TYPE_CHECKING:
 DEVICES = ("auto", "cpu", "cuda", "mps")
 LARGE = ("exact", "thumbnail")  # ways for large pictures: faststyle.strips
 MEMORY = 4 * 2**30  # bytes
+LANES = 8  # pictures on their way at once, at most
+TOGETHER = 2**20  # pixels of an exported file's pictures that may be: half a gigabyte each
 STRIDE, MIN_SIDE = 4, 16  # as in faststyle.network, which loads torch
 
 
 class Torch:
     """A network on a device. What would not fit into ``memory`` bytes goes in strips, ``exact`` or by ``thumbnail``.
 
-    memory: None is 4 GiB, or what a GPU has free.
+    memory: None is 4 GiB, or what a GPU has free. Called from several threads at once, it shares the cores among them;
+    a GPU stylises together what waits for it at the same size.
     """
 
     def __init__(self, network: TransformerNet, device: torch.device, memory: float | None, large: str) -> None:
@@ -41,59 +48,143 @@ class Torch:
             memory = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else MEMORY
         self.device, self.memory, self.large = device, memory, large
         self.network = network.to(device).to(memory_format=torch.channels_last).eval()
+        self.cores = torch.get_num_threads()
+        self.waiting: deque[tuple[RGB, Future[RGB]]] = deque()
+        self.turn = threading.Lock()
 
-    def __call__(self, photograph: RGB) -> RGB:
+    def lanes(self, height: int, width: int) -> int:
+        """How many pictures of this size may be on their way at once: some, if they fit into the memory, or one."""
+        from faststyle.strips import fits_whole
+
+        most = min(LANES, self.cores)
+        return most if fits_whole(self.network.config, most * height, width, self.memory) else 1
+
+    def __call__(self, photograph: RGB, lanes: int) -> RGB:
+        import torch
+
+        if self.device.type != "cpu":
+            return self.together(photograph)
+        threads = max(1, self.cores // lanes)
+        if torch.get_num_threads() != threads:
+            torch.set_num_threads(threads)  # of the thread that calls
+        return self.run([photograph])[0]
+
+    def together(self, photograph: RGB) -> RGB:
+        """Whoever has the turn takes along all that wait with a picture of the same size."""
+        mine: Future[RGB] = Future()
+        self.waiting.append((photograph, mine))
+        with self.turn:
+            if not mine.done():
+                waiting = [self.waiting.popleft() for _ in range(len(self.waiting))]
+                batch = [item for item in waiting if item[0].shape == photograph.shape]
+                self.waiting.extend(item for item in waiting if item[0].shape != photograph.shape)
+                try:
+                    for (_, future), stylized in zip(batch, self.run([rgb for rgb, _ in batch]), strict=True):
+                        future.set_result(stylized)
+                except Exception as error:
+                    for _, future in batch:
+                        future.set_exception(error)
+        return mine.result()
+
+    def run(self, photographs: list[RGB]) -> list[RGB]:
+        """Pictures of one size."""
+        import numpy as np
         import torch
 
         from faststyle import strips
-        from faststyle.network import to_image, to_pixels
+        from faststyle.network import to_images, to_pixels
 
-        config, (height, width, _) = self.network.config, photograph.shape
+        config, (height, width, _) = self.network.config, photographs[0].shape
         if not strips.fits_whole(config, height, width, self.memory):
             rows = strips.rows_within(config, height, width, self.memory)
-            return strips.MODES[self.large](self.network, photograph, rows=rows)
+            return [strips.MODES[self.large](self.network, photograph, rows=rows) for photograph in photographs]
         with torch.inference_mode():
-            pixels: RGB = to_pixels(self.network(to_image(photograph).to(self.device)))[0].cpu().numpy()
-        return pixels
+            pixels = torch.from_numpy(np.stack(photographs)).to(self.device)
+            return list(to_pixels(self.network(to_images(pixels))).cpu().numpy())
 
 
-class OpenVino:
-    """An exported file under OpenVINO, on the CPU: the faster of the two there. Raises as ``load_onnx``."""
+class Exported:
+    """An exported file under a run time, on the CPU. Raises as ``load_onnx``."""
 
     def __init__(self, path: Path, precision: str) -> None:
+        self.path, self.precision, self.cores = path, precision, _cores()
+        self.sessions = {1: self.open(1)}
+        self.opening = threading.Lock()
+
+    def open(self, lanes: int) -> Callable[[RGB], RGB]:
+        """The run time, for calls from so many threads at once, which share the cores."""
+        raise NotImplementedError
+
+    def lanes(self, height: int, width: int) -> int:
+        """As of ``Torch``."""
+        return min(LANES, self.cores) if height * width <= TOGETHER else 1
+
+    def __call__(self, photograph: RGB, lanes: int) -> RGB:
+        """Pads tiny pictures as ``faststyle.network.pad_to_stride`` does."""
+        import numpy as np
+
+        with self.opening:
+            session = self.sessions.get(lanes) or self.sessions.setdefault(lanes, self.open(lanes))
+        height, width = photograph.shape[:2]
+        if min(height, width) >= MIN_SIDE:
+            return session(photograph)
+        bottom, right = (max(MIN_SIDE, -(-side // STRIDE) * STRIDE) - side for side in (height, width))
+        mode: Any = "reflect" if bottom < height and right < width else "edge"
+        return session(np.pad(photograph, ((0, bottom), (0, right), (0, 0)), mode))[:height, :width]
+
+
+class OpenVino(Exported):
+    """The faster of the two on a CPU."""
+
+    def open(self, lanes: int) -> Callable[[RGB], RGB]:
         import openvino
 
         core = openvino.Core()
-        settings = {"INFERENCE_PRECISION_HINT": PRECISIONS[precision], "INFERENCE_NUM_THREADS": _cores()}
-        self.model = core.compile_model(core.read_model(path), "CPU", settings)
+        settings = {
+            "INFERENCE_PRECISION_HINT": PRECISIONS[self.precision],
+            "INFERENCE_NUM_THREADS": self.cores,
+            "NUM_STREAMS": lanes,
+        }
+        model = core.compile_model(core.read_model(self.path), "CPU", settings)
+        requests: SimpleQueue[Any] = SimpleQueue()
+        for _ in range(lanes):
+            requests.put(model.create_infer_request())
 
-    def __call__(self, photograph: RGB) -> RGB:
-        stylized: RGB = self.model({"photograph": photograph[None]})["stylized"][0]
-        return stylized
+        def run(photograph: RGB) -> RGB:
+            request = requests.get()
+            try:
+                stylized: RGB = request.infer({"photograph": photograph[None]})["stylized"][0]
+            finally:
+                requests.put(request)
+            return stylized
+
+        return run
 
 
-class OnnxRuntime:
-    """An exported file under ONNX Runtime, on the CPU. Raises as ``load_onnx``."""
+class OnnxRuntime(Exported):
+    """Starts faster, runs slower."""
 
-    def __init__(self, path: Path, precision: str) -> None:
+    def open(self, lanes: int) -> Callable[[RGB], RGB]:
         import onnxruntime
 
-        if precision != "float32":
-            raise ConfigError(f"precision {precision} needs OpenVINO: pip install openvino")
+        if self.precision != "float32":
+            raise ConfigError(f"precision {self.precision} needs OpenVINO: pip install openvino")
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = _cores()
-        self.session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        options.intra_op_num_threads = max(1, self.cores // lanes)
+        session = onnxruntime.InferenceSession(self.path, options, providers=["CPUExecutionProvider"])
 
-    def __call__(self, photograph: RGB) -> RGB:
-        stylized: RGB = self.session.run(None, {"photograph": photograph[None]})[0][0]
-        return stylized
+        def run(photograph: RGB) -> RGB:
+            stylized: RGB = session.run(None, {"photograph": photograph[None]})[0][0]
+            return stylized
+
+        return run
 
 
 PRECISIONS = {"float32": "f32", "bfloat16": "bf16"}  # by OpenVINO's names
-RUNTIMES: dict[str, Callable[[Path, str], Any]] = {"openvino": OpenVino, "onnxruntime": OnnxRuntime}
+RUNTIMES: dict[str, Callable[[Path, str], Exported]] = {"openvino": OpenVino, "onnxruntime": OnnxRuntime}
 
 
-def load_onnx(path: Path, runtime: str, precision: str) -> Callable[[RGB], RGB]:
+def load_onnx(path: Path, runtime: str, precision: str) -> Exported:
     """An exported file. runtime: one of ``RUNTIMES``, or ``auto``: the first of them that is installed.
 
     Raises ``ConfigError`` on unknown names or if no run time is installed, ``CheckpointError`` if the file is missing
@@ -110,24 +201,11 @@ def load_onnx(path: Path, runtime: str, precision: str) -> Callable[[RGB], RGB]:
     if not installed:
         raise ConfigError(f"{path} needs one of these packages: {', '.join(wanted)}")
     try:
-        model = RUNTIMES[installed[0]](path, precision)
+        return RUNTIMES[installed[0]](path, precision)
     except ConfigError:
         raise
     except Exception as error:  # each run time has kinds of its own
         raise CheckpointError(f"{path} is no whole ONNX file ({str(error).strip().splitlines()[0]})") from error
-    return lambda photograph: _at_least(photograph, model)
-
-
-def _at_least(photograph: RGB, model: Callable[[RGB], RGB]) -> RGB:
-    """Pads tiny pictures as ``faststyle.network.pad_to_stride`` does."""
-    import numpy as np
-
-    height, width = photograph.shape[:2]
-    if min(height, width) >= MIN_SIDE:
-        return model(photograph)
-    bottom, right = (max(MIN_SIDE, -(-side // STRIDE) * STRIDE) - side for side in (height, width))
-    mode: Any = "reflect" if bottom < height and right < width else "edge"
-    return model(np.pad(photograph, ((0, bottom), (0, right), (0, 0)), mode))[:height, :width]
 
 
 def _cores() -> int:

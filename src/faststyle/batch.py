@@ -1,14 +1,14 @@
-"""Which picture goes where, and stylising one after the other."""
+"""Which picture goes where, and stylising many."""
 
 import json
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-
-from tqdm import tqdm
+from threading import Lock
 
 from faststyle.composition import Composition
 from faststyle.errors import FaststyleError, ImageError
@@ -80,17 +80,27 @@ def _writable_name(name: str) -> str:
     return name if path.suffix.lower() in WRITERS else str(path.with_suffix(".png"))
 
 
-def stylize_file(stylizer: Composition | Stylizer, job: Job, *, size: int | None, max_megapixels: float) -> Picture:
-    """Reads, resizes (shorter side to ``size``), stylises, writes. Alpha and capture date are the source's."""
-    picture = _read(job, size, max_megapixels)
-    result = replace(picture, rgb=stylizer.stylize(picture.rgb))
-    write_picture(job.target, result)
-    return result
+def stylize_file(
+    stylizer: Composition | Stylizer, job: Job, *, size: int | None, max_megapixels: float
+) -> tuple[Picture, float]:
+    """Reads, resizes (shorter side to ``size``), stylises, writes. Alpha and capture date are the source's.
+
+    Returns the stylised picture, and the milliseconds that the style took.
+    """
+    return _apply(stylizer, job, _read(job, size, max_megapixels), lanes=1)
 
 
 def _read(job: Job, size: int | None, max_megapixels: float) -> Picture:
     picture = read_picture(job.source, max_megapixels=max_megapixels)
     return picture if size is None else resize_shorter_side(picture, size)
+
+
+def _apply(stylizer: Composition | Stylizer, job: Job, picture: Picture, lanes: int) -> tuple[Picture, float]:
+    start = time.perf_counter()
+    result = replace(picture, rgb=stylizer.stylize(picture.rgb, lanes))
+    ms = (time.perf_counter() - start) * 1e3
+    write_picture(job.target, result)
+    return result, ms
 
 
 def stylize_files(
@@ -103,56 +113,53 @@ def stylize_files(
 ) -> dict[Path, FaststyleError]:
     """All jobs under a progress bar; goes on past a bad file. Returns the errors by source.
 
-    Reading and writing happen beside the network, a few pictures ahead and behind. manifest: a file to which a JSON
-    line is added for each picture, as soon as it is done: input, output, ms (of the network), error (or null).
+    Several pictures are on their way at once, each in a thread that reads, stylises and writes it; those too large for
+    that come last, one by one. manifest: a file to which a JSON line is added for each picture, as soon as it is done:
+    input, output, ms (of the style), error (or null).
     """
+    from tqdm import tqdm  # 60 ms, which a single picture does not need
+
     errors: dict[Path, FaststyleError] = {}
-    with (
-        ThreadPoolExecutor() as threads,
-        _open_manifest(manifest) as record,
-        tqdm(total=len(jobs), desc="stylising", unit="picture") as bar,
-    ):
+    large: list[Job] = []
+    one_at_a_time = Lock()
+    with _open_manifest(manifest) as record, tqdm(total=len(jobs), desc="stylising", unit="picture") as bar:
 
-        def finish(job: Job, writing: Future[None], ms: float | None) -> None:
-            error = writing.exception()
-            if error is not None and not isinstance(error, FaststyleError):
-                raise error
-            if error is not None:
-                errors[job.source] = error
-            record(job, ms, error)
-            bar.update()
-
-        behind: deque[tuple[Job, Future[None], float | None]] = deque()
-        for job, reading in _ahead(threads, jobs, lambda job: _read(job, size, max_megapixels)):
-            ms = None
+        def stylize(job: Job, lanes: int) -> None:
+            ms = error = None
             try:
-                picture = reading.result()
-                result = replace(picture, rgb=stylizer.stylize(picture.rgb))
-                ms = stylizer.forward_ms
-                writing = threads.submit(write_picture, job.target, result)
-            except FaststyleError as error:
-                writing = Future()
-                writing.set_exception(error)
-            behind.append((job, writing, ms))
-            if len(behind) > AHEAD:
-                finish(*behind.popleft())
-        for item in behind:
-            finish(*item)
+                picture = _read(job, size, max_megapixels)
+                if stylizer.lanes(*picture.size) < lanes:
+                    large.append(job)
+                    return
+                _, ms = _apply(stylizer, job, picture, lanes)
+            except FaststyleError as failure:
+                error = errors[job.source] = failure
+            with one_at_a_time:
+                record(job, ms, error)
+                bar.update()
+
+        _in_lanes(jobs, stylize, stylizer.lanes(1, 1))
+        _in_lanes(large, stylize, 1)
     return errors
 
 
-AHEAD = 3  # pictures read before their turn, and as many being written: bounds the memory
+def _in_lanes(jobs: list[Job], work: Callable[[Job, int], None], lanes: int) -> None:
+    """Does the jobs in so many threads, in order; when one raises, the others end with the job that they are at."""
+    left = iter(jobs)
 
+    def lane() -> None:
+        try:
+            for job in left:
+                work(job, lanes)
+        finally:
+            deque(left, maxlen=0)  # leaves nothing to the others
 
-def _ahead(
-    threads: ThreadPoolExecutor, jobs: list[Job], read: Callable[[Job], Picture]
-) -> Iterator[tuple[Job, Future[Picture]]]:
-    pending: deque[tuple[Job, Future[Picture]]] = deque()
-    for job in jobs:
-        pending.append((job, threads.submit(read, job)))
-        if len(pending) > AHEAD:
-            yield pending.popleft()
-    yield from pending
+    with ThreadPoolExecutor(lanes) as threads:
+        try:
+            for future in [threads.submit(lane) for _ in range(lanes)]:
+                future.result()
+        finally:
+            deque(left, maxlen=0)
 
 
 @contextmanager

@@ -20,7 +20,8 @@ from faststyle.network import NetworkConfig, TransformerNet
 SHIPPED = Path(__file__).resolve().parents[2] / "checkpoints"
 KEY = "faststyle"  # of the JSON in the file's metadata
 FORMAT = 1
-OLDER: dict[str, Any] = {"patch": 1, "separable": False}  # what files of before these settings mean
+OLDER: dict[str, Any] = {"patch": 1}  # what files of before this setting mean
+GONE = {"separable"}  # settings of an earlier version
 
 
 @dataclass(frozen=True)
@@ -86,9 +87,9 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
         raise CheckpointError(f"{path}: a checkpoint's suffix must be one of {', '.join(readers)}")
     tensors, info = readers[path.suffix](path)
     try:
-        info["network"] = OLDER | info["network"]
+        info["network"] = OLDER | {key: value for key, value in info["network"].items() if key not in GONE}
         network = TransformerNet(NetworkConfig(**info["network"]))
-    except (KeyError, TypeError, ConfigError) as error:
+    except (KeyError, TypeError, AttributeError, ConfigError) as error:
         raise CheckpointError(f"{path} has no usable network configuration ({error})") from error
     _check_fit(tensors, network, path)
     _check_finite(tensors, str(path))

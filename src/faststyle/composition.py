@@ -17,7 +17,6 @@ class Composition:
     masks: by name, the first for the first stylizer, on top. As many as there are stylizers: black shows the
     photograph, exactly; one less: black shows the last stylizer's picture. feather: pixels over which masks are
     softened. color: ``style``, or ``luminance`` or ``histogram`` to keep the photograph's (``faststyle.color``).
-    forward_ms: of the last photograph, all stylizers together.
 
     Raises ``ConfigError`` if masks and stylizers do not go together.
     """
@@ -32,12 +31,14 @@ class Composition:
         if not feather >= 0:
             raise ConfigError(f"the feather must be at least 0 pixels, found {feather}")
         self.stylizers, self.masks, self.feather, self.color = stylizers, masks, feather, color
-        self.forward_ms = 0.0
 
-    def stylize(self, photograph: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    def lanes(self, height: int, width: int) -> int:
+        """How many pictures of a size are best stylised at once."""
+        return min(stylizer.lanes(height, width) for stylizer in self.stylizers)
+
+    def stylize(self, photograph: NDArray[np.uint8], lanes: int = 1) -> NDArray[np.uint8]:
         """uint8 (H, W, 3) sRGB to the same. Masks of another size are resized, with a note to the log."""
-        layers = [AFTER[self.color](stylizer.stylize(photograph), photograph) for stylizer in self.stylizers]
-        self.forward_ms = sum(stylizer.forward_ms for stylizer in self.stylizers)
+        layers = [AFTER[self.color](stylizer.stylize(photograph, lanes), photograph) for stylizer in self.stylizers]
         result = photograph if len(self.masks) == len(layers) else layers.pop()
         for layer, (name, mask) in reversed(list(zip(layers, self.masks, strict=True))):
             fitted = fit_mask(mask, (photograph.shape[0], photograph.shape[1]), name=name)

@@ -75,6 +75,7 @@ class _Graph:
             x = self.emit(module, x)
         if patch > 1:
             x = self.node("DepthToSpace", x, blocksize=patch, mode="CRD")
+            x = self.node("AveragePool", x, kernel_shape=[2, 2], strides=[1, 1], pads=[1, 1, 0, 0])
         x = self.node("Slice", self.node("Sigmoid", x), self.constant([0, 0]), size, self.constant([2, 3]))
         x = self.node("Mul", self.node("Transpose", x, perm=[0, 2, 3, 1]), self.constant(np.float32(255)))
         self.node("Cast", self.node("Round", x), output="stylized", to=TensorProto.UINT8)
@@ -122,7 +123,7 @@ class _Graph:
         if border:
             pads = [0, 0, border, border] * 2
             x = self.node("Pad", x, self.constant(pads), mode=PAD_MODES[module.padding_mode])
-        return self.node("Conv", x, *self.weights(module), strides=list(module.stride), group=module.groups)
+        return self.node("Conv", x, *self.weights(module), strides=list(module.stride))
 
     def transposed(self, module: nn.ConvTranspose2d, x: str) -> str:
         pads, more = [int(p) for p in module.padding] * 2, list(module.output_padding)

@@ -1,14 +1,12 @@
 """Applies saved weights to pictures: NumPy in, NumPy out. Loads torch, or another run time, only with the weights."""
 
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from faststyle.backends import Torch, find_device, load_onnx
+from faststyle.backends import Exported, Torch, find_device, load_onnx
 from faststyle.errors import FaststyleError
 
 OUT_OF_MEMORY = ("allocate memory", "outofmemory", "bad_alloc")  # in the run times' RuntimeErrors
@@ -21,13 +19,11 @@ class Stylizer:
     >>> stylized = stylizer.stylize(photograph)  # uint8 (H, W, 3)  # doctest: +SKIP
 
     info: what the file says of itself (style, recipe, evaluation); nothing of an ``.onnx`` file.
-    forward_ms: milliseconds that the last pass took, from array to array.
     """
 
-    def __init__(self, forward: Callable[[NDArray[np.uint8]], NDArray[np.uint8]], info: dict[str, Any]) -> None:
-        self.forward = forward
+    def __init__(self, backend: Torch | Exported, info: dict[str, Any]) -> None:
+        self.backend = backend
         self.info = info
-        self.forward_ms = 0.0
 
     @classmethod
     def load(
@@ -58,13 +54,19 @@ class Stylizer:
         checkpoint = load_checkpoint(path)
         return cls(Torch(checkpoint.network, found, memory, large), checkpoint.info)
 
-    def stylize(self, photograph: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """uint8 (H, W, 3) sRGB, any size, to the same. Raises ``FaststyleError`` when memory does not suffice."""
+    def lanes(self, height: int, width: int) -> int:
+        """How many pictures of a size are best stylised at once, each in a thread of its own."""
+        return self.backend.lanes(height, width)
+
+    def stylize(self, photograph: NDArray[np.uint8], lanes: int = 1) -> NDArray[np.uint8]:
+        """uint8 (H, W, 3) sRGB, any size, to the same. lanes: how many threads call this at once.
+
+        Raises ``FaststyleError`` when memory does not suffice.
+        """
         if photograph.ndim != 3 or photograph.shape[2] != 3 or photograph.dtype != np.uint8 or not photograph.size:
             raise FaststyleError(f"expected a uint8 (H, W, 3) picture, found {photograph.dtype} {photograph.shape}")
-        start = time.perf_counter()
         try:
-            stylized = self.forward(np.ascontiguousarray(photograph))
+            return self.backend(np.ascontiguousarray(photograph), lanes)
         except (RuntimeError, MemoryError) as error:
             if isinstance(error, MemoryError) or any(words in repr(error).lower() for words in OUT_OF_MEMORY):
                 height, width = photograph.shape[:2]
@@ -72,5 +74,3 @@ class Stylizer:
                     f"not enough memory for {width}x{height} pixels: a smaller --memory or --size helps"
                 ) from error
             raise
-        self.forward_ms = (time.perf_counter() - start) * 1e3
-        return stylized

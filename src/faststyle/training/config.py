@@ -40,7 +40,6 @@ class _Network:
     norm: str = MISSING
     padding: str = MISSING
     patch: int = MISSING
-    separable: bool = MISSING
 
 
 @dataclass
