@@ -1,4 +1,4 @@
-"""Measures faststyle on this machine: training steps against the plain recipe, and forward passes."""
+"""Measures faststyle on this machine: training steps against the plain recipe, forward passes, folders."""
 
 import argparse
 import resource
@@ -47,8 +47,12 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     inference.add_argument("--checkpoint", nargs="+", default=["starry_night"], help="default: starry_night")
     inference.add_argument("--sizes", type=int, nargs="+", default=[256, 512, 1024], help="default: 256 512 1024")
     inference.add_argument("--rounds", type=int, default=7, help="counted passes of each; default: %(default)s")
+    folder = kinds.add_parser("folder", help="pictures/s of a folder, one after the other and as stylize.py does it")
+    folder.add_argument("pictures", type=Path, metavar="DIR")
+    folder.add_argument("--checkpoint", default="starry_night", help="default: %(default)s")
+    folder.add_argument("--runtime", default="auto", help="of .onnx files; default: %(default)s")
     train.add_argument("--threads", type=int, help="default: torch's own choice")
-    for sub in (train, inference):
+    for sub in (train, inference, folder):
         sub.add_argument("--debug", action="store_true", help="tracebacks in place of one-line errors")
     return parser.parse_args(argv)
 
@@ -224,6 +228,33 @@ def by_runtime(checkpoint: str) -> "dict[str, Stylizer]":
     return stylizers
 
 
+def benchmark_folder(args: argparse.Namespace) -> None:
+    """Prints what both ways take from files to files, bad ones included."""
+    from faststyle.batch import plan, stylize_file, stylize_files
+    from faststyle.errors import FaststyleError
+    from faststyle.images import MAX_MEGAPIXELS
+    from faststyle.inference import Stylizer
+
+    stylizer = Stylizer.load(args.checkpoint, runtime=args.runtime)
+    with tempfile.TemporaryDirectory() as output:
+        jobs = plan([args.pictures], Path(output))
+
+        def one_by_one() -> None:
+            for job in jobs:
+                with suppress(FaststyleError):
+                    stylize_file(stylizer, job, size=None, max_megapixels=MAX_MEGAPIXELS)
+
+        def at_once() -> None:
+            stylize_files(stylizer, jobs, size=None, max_megapixels=MAX_MEGAPIXELS)
+
+        stylize_files(stylizer, jobs[:8], size=None, max_megapixels=MAX_MEGAPIXELS)  # pays for set-up
+        slow, fast = seconds(one_by_one), seconds(at_once)
+    print(f"{len(jobs)} files one after the other {slow:.1f} s, {len(jobs) / slow:.1f}/s")
+    print(
+        f"{len(jobs)} files as stylize.py does {fast:.1f} s, {len(jobs) / fast:.1f}/s: {slow / fast:.2f} times the speed"
+    )
+
+
 def matmul_rate() -> float:
     """Float32 operations in a second of the machine's matrix product."""
     import torch
@@ -235,4 +266,5 @@ def matmul_rate() -> float:
 if __name__ == "__main__":
     arguments = parse()
     with one_line_errors(debug=arguments.debug):
-        {"train": benchmark_train, "inference": benchmark_inference}[arguments.kind](arguments)
+        kinds = {"train": benchmark_train, "inference": benchmark_inference, "folder": benchmark_folder}
+        kinds[arguments.kind](arguments)

@@ -84,6 +84,15 @@ def test_benchmark_inference(weights: Path) -> None:
     assert all(float(row[3]) > 0 and 0 < float(row[4]) < 10 for row in rows)
 
 
+def test_benchmark_folder(weights: Path, tmp_path: Path) -> None:
+    for i in range(3):
+        Image.fromarray(noise(20, 30, seed=i)).save(tmp_path / f"{i}.png")
+    (tmp_path / "bad.png").touch()
+    done = run("benchmark", "folder", tmp_path, "--checkpoint", weights)
+    assert done.returncode == 0, done.stderr
+    assert [line.split(" files ")[0] for line in done.stdout.splitlines()] == ["4", "4"]
+
+
 def test_optimize(photo: Path, tmp_path: Path) -> None:
     Image.fromarray(noise(40, 40, seed=2)).save(tmp_path / "painting.png")
     small = ("image_size=32", "style.size=32", "loss_network=compact", "steps=2", f"hydra.run.dir={tmp_path / 'run'}")

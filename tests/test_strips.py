@@ -18,7 +18,7 @@ from faststyle.network import (
     to_image,
     to_pixels,
 )
-from faststyle.strips import MODES, fits_whole, rows_within, stylize_by_thumbnail, stylize_exactly
+from faststyle.strips import MODES, Layout, fits_whole, layout_within, stylize_by_thumbnail, stylize_exactly
 
 NETWORKS: list[dict[str, object]] = [
     {"residual_blocks": 3},
@@ -43,10 +43,11 @@ def whole(network: TransformerNet, photograph: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize("change", NETWORKS, ids=str)
 @pytest.mark.parametrize(("height", "width"), [(160, 60), (203, 47), (33, 16)])
-def test_exact_strips_equal_the_whole(change: dict[str, object], height: int, width: int) -> None:
+@pytest.mark.parametrize("keep", [False, True])
+def test_exact_strips_equal_the_whole(change: dict[str, object], height: int, width: int, keep: bool) -> None:
     network = TransformerNet(make_config(**change)).eval()
     photograph = textured(height, width)
-    difference = np.abs(stylize_exactly(network, photograph, rows=32).astype(int) - whole(network, photograph))
+    difference = np.abs(stylize_exactly(network, photograph, Layout(32, keep)).astype(int) - whole(network, photograph))
     assert difference.max() <= 1
     assert all(norm.fixed is None for norm in network.modules() if isinstance(norm, InstanceNorm))
 
@@ -63,14 +64,14 @@ def test_a_thumbnail_of_the_same_size_is_exact(change: dict[str, object]) -> Non
     """Where the picture is no larger than a thumbnail, the statistics are its own: only seams could differ."""
     network = TransformerNet(make_config(**change)).eval()
     photograph = textured(1024, 1030)
-    difference = np.abs(stylize_by_thumbnail(network, photograph, rows=256).astype(int) - whole(network, photograph))
+    difference = np.abs(stylize_by_thumbnail(network, photograph, Layout(256)).astype(int) - whole(network, photograph))
     assert difference.max() <= 1
 
 
 def test_a_smaller_thumbnail_is_near() -> None:
     network = TransformerNet(make_config()).eval()
     photograph = np.asarray(noise(1300, 1100))
-    difference = np.abs(stylize_by_thumbnail(network, photograph, rows=400).astype(int) - whole(network, photograph))
+    difference = np.abs(stylize_by_thumbnail(network, photograph, Layout(400)).astype(int) - whole(network, photograph))
     assert difference.mean() < 2
 
 
@@ -87,6 +88,10 @@ def test_memory_decides() -> None:
     assert fits_whole(small, 2000, 3000, 4e9)
     assert not fits_whole(large, 2000, 3000, 4e9)
     assert fits_whole(small, 8, 10**9, 1)  # too narrow for strips
-    assert rows_within(small, 4000, 6000, 4e9) > rows_within(small, 10_000, 10_000, 4e9) >= 32
+    roomy, tight = layout_within(small, 4000, 6000, 4e9), layout_within(small, 10_000, 10_000, 3.3e9)
+    assert roomy.keep
+    assert roomy.rows >= 256
+    assert not tight.keep
+    assert 32 <= tight.rows < 256
     with pytest.raises(FaststyleError, match=r"10000x10000 pixels need --memory 3\.\dG at least"):
-        rows_within(small, 10_000, 10_000, 2e9)
+        layout_within(small, 10_000, 10_000, 2e9)

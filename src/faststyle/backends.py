@@ -96,8 +96,8 @@ class Torch:
 
         config, (height, width, _) = self.network.config, photographs[0].shape
         if not strips.fits_whole(config, height, width, self.memory):
-            rows = strips.rows_within(config, height, width, self.memory)
-            return [strips.MODES[self.large](self.network, photograph, rows=rows) for photograph in photographs]
+            layout = strips.layout_within(config, height, width, self.memory)
+            return [strips.MODES[self.large](self.network, photograph, layout) for photograph in photographs]
         with torch.inference_mode():
             pixels = torch.from_numpy(np.stack(photographs)).to(self.device)
             return list(to_pixels(self.network(to_images(pixels))).cpu().numpy())

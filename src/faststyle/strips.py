@@ -6,6 +6,7 @@ fit together. Two ways: ``exact`` finds each layer's statistics over all strips 
 """
 
 import math
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -35,6 +36,7 @@ RGB = NDArray[np.uint8]
 # Rows are counted at a quarter of the resolution (STRIDE), where the residual blocks work.
 ENTRY, BLOCK, EXIT = 2, 2, 4  # how many beyond its own a strip depends on, rounded up
 SMALLEST = 8  # of a strip
+ENOUGH = 256  # pixels: strips of so many rows, and memory is better spent on keeping features
 THUMBNAIL = 1024  # pixels of its shorter side
 
 # Peak memory in bytes, measured (BENCHMARKS.md): of the process without a picture; for each pixel and channel of
@@ -96,36 +98,48 @@ def fits_whole(config: NetworkConfig, height: int, width: int, memory: float) ->
     return needed <= memory or min(height, width) < MIN_SIDE
 
 
-def rows_within(config: NetworkConfig, height: int, width: int, memory: float) -> int:
-    """Rows of the largest strips that keep within ``memory`` bytes. Raises ``FaststyleError`` if there are none."""
-    at_once = (PICTURES + FEATURES * config.width) * height * width + PROCESS
+@dataclass(frozen=True)
+class Layout:
+    """How a picture is cut. rows: of a strip, in pixels. keep: exact mode keeps what the residual blocks' convolutions
+    give, in place of computing it again."""
+
+    rows: int
+    keep: bool = False
+
+
+def layout_within(config: NetworkConfig, height: int, width: int, memory: float) -> Layout:
+    """The fastest that keeps within ``memory`` bytes. Raises ``FaststyleError`` if there is none."""
     row = WHOLE[config.patch] * IN_STRIPS * config.width * width
-    rows = int((memory - at_once) / row) - 2 * STRIDE * EXIT
-    if rows < STRIDE * SMALLEST:
-        least = (at_once + row * STRIDE * (SMALLEST + 2 * EXIT)) / 2**30
-        raise FaststyleError(f"{width}x{height} pixels need --memory {math.ceil(least * 10) / 10:.1f}G at least")
-    return rows
+    for keep, least in ((True, ENOUGH), (False, STRIDE * SMALLEST)):
+        at_once = (PICTURES + FEATURES * config.width * (1 + keep)) * height * width + PROCESS
+        rows = int((memory - at_once) / row) - 2 * STRIDE * EXIT
+        if rows >= least:
+            return Layout(rows, keep)
+    needed = (at_once + row * STRIDE * (SMALLEST + 2 * EXIT)) / 2**30
+    raise FaststyleError(f"{width}x{height} pixels need --memory {math.ceil(needed * 10) / 10:.1f}G at least")
 
 
-def stylize_exactly(network: TransformerNet, photograph: RGB, *, rows: int) -> RGB:
+def stylize_exactly(network: TransformerNet, photograph: RGB, layout: Layout) -> RGB:
     """uint8 (H, W, 3), sides of 16 px or more, to the same: as the network on the whole picture, up to rounding.
 
-    rows: of a strip, in pixels. Memory: the strips', and the float32 features at a quarter of the resolution.
-    Every convolution is computed two to four times.
+    Memory: the strips', and the float32 features at a quarter of the resolution, twice those with ``layout.keep``.
+    Every convolution is computed two to four times, those of the residual blocks once with ``layout.keep``.
     """
-    strips = Strips(network, photograph, rows)
+    strips = Strips(network, photograph, layout.rows)
     passes = len(network.down) + 1 + 3 * len(network.residuals) + len(network.up) + 1
     strips.bar.total = passes * len(strips.spans)
     with _statistics_of_its_own(network), strips.bar:
         trunk = _enter(strips)
+        kept = torch.empty_like(trunk) if layout.keep and _norms(network) else None
         for block in network.residuals:
-            _pass_through(block, trunk, strips)
+            _pass_through(block, trunk, kept, strips)
+        del kept
         return _leave(trunk, strips)
 
 
-def stylize_by_thumbnail(network: TransformerNet, photograph: RGB, *, rows: int) -> RGB:
+def stylize_by_thumbnail(network: TransformerNet, photograph: RGB, layout: Layout) -> RGB:
     """As ``stylize_exactly``, but with the statistics of a thumbnail: one pass, less memory, a similar picture."""
-    strips = Strips(network, photograph, rows)
+    strips = Strips(network, photograph, layout.rows)
     strips.bar.total = len(strips.spans)
     result = np.empty_like(photograph)
     with _statistics_of_its_own(network), strips.bar:
@@ -203,10 +217,27 @@ def _enter(strips: Strips) -> Tensor:
     return trunk
 
 
-def _pass_through(block: nn.Module, trunk: Tensor, strips: Strips) -> None:
-    """A residual block, in place."""
+def _apply(module: Callable[[Tensor], Tensor], x: Tensor, result: Tensor, strips: Strips) -> Iterator[Tensor]:
+    """Strip by strip into ``result``, which may be ``x`` itself; what is yielded is a part of it."""
+    above = x[:, :, :0]  # rows before a strip, as they were
+    for window in strips.windows(BLOCK):
+        seen = torch.cat([above, x[:, :, window.first : window.high]], 2)
+        above = x[:, :, max(0, window.last - BLOCK) : window.last].clone()
+        rows = result[:, :, window.first : window.last]
+        yield rows.copy_(window.crop(module(seen)))
+
+
+def _pass_through(block: nn.Module, trunk: Tensor, kept: Tensor | None, strips: Strips) -> None:
+    """A residual block, in place. kept: memory as large as ``trunk`` for what its convolutions give."""
     (first, second, norm) = block.get_submodule("block").children()  # a ConvBlock, a convolution, its normalisation
-    convolution, first_norm, _ = first.children()
+    convolution, first_norm, activation = first.children()
+    if kept is not None:
+        _fix(first_norm, _apply(convolution, trunk, kept, strips))
+        _fix(norm, _apply(lambda x: second(activation(first_norm(x))), kept, kept, strips))
+        for window in strips.windows(0):
+            rows = slice(window.first, window.last)
+            trunk[:, :, rows] += norm(kept[:, :, rows])
+        return
 
     def compute(module: Callable[[Tensor], Tensor]) -> Iterator[Tensor]:
         for window in strips.windows(BLOCK):
@@ -214,11 +245,7 @@ def _pass_through(block: nn.Module, trunk: Tensor, strips: Strips) -> None:
 
     _fix(first_norm, compute(convolution))
     _fix(norm, compute(lambda x: second(first(x))))
-    above = trunk[:, :, :0]  # rows before a strip, as they were
-    for window in strips.windows(BLOCK):
-        x = torch.cat([above, trunk[:, :, window.first : window.high]], 2)
-        above = trunk[:, :, max(0, window.last - BLOCK) : window.last].clone()
-        trunk[:, :, window.first : window.last] = window.crop(block(x))
+    deque(_apply(block, trunk, trunk, strips), maxlen=0)
 
 
 def _leave(trunk: Tensor, strips: Strips) -> RGB:
