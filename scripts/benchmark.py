@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from faststyle.cli import one_line_errors
 
@@ -47,8 +47,9 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     inference.add_argument("--checkpoint", nargs="+", default=["starry_night"], help="default: starry_night")
     inference.add_argument("--sizes", type=int, nargs="+", default=[256, 512, 1024], help="default: 256 512 1024")
     inference.add_argument("--rounds", type=int, default=7, help="counted passes of each; default: %(default)s")
-    folder = kinds.add_parser("folder", help="pictures/s of a folder, one after the other and as stylize.py does it")
+    folder = kinds.add_parser("folder", help="pictures/s of a folder as stylize.py does it, and one after the other")
     folder.add_argument("pictures", type=Path, metavar="DIR")
+    folder.add_argument("--processes", type=int, default=24, help="pictures that get one each; default: %(default)s")
     folder.add_argument("--checkpoint", default="starry_night", help="default: %(default)s")
     folder.add_argument("--runtime", default="auto", help="of .onnx files; default: %(default)s")
     train.add_argument("--threads", type=int, help="default: torch's own choice")
@@ -229,30 +230,34 @@ def by_runtime(checkpoint: str) -> "dict[str, Stylizer]":
 
 
 def benchmark_folder(args: argparse.Namespace) -> None:
-    """Prints what both ways take from files to files, bad ones included."""
-    from faststyle.batch import plan, stylize_file, stylize_files
+    """Prints pictures/s from files to files, bad ones included: a process for each, one by one, and side by side."""
+    from faststyle.batch import Job, plan, stylize_file, stylize_files
     from faststyle.errors import FaststyleError
     from faststyle.images import MAX_MEGAPIXELS
     from faststyle.inference import Stylizer
 
     stylizer = Stylizer.load(args.checkpoint, runtime=args.runtime)
+    options: dict[str, Any] = {"size": None, "max_megapixels": MAX_MEGAPIXELS}
+
+    def one(job: Job) -> None:
+        with suppress(FaststyleError):
+            stylize_file(stylizer, job, **options)
+
     with tempfile.TemporaryDirectory() as output:
         jobs = plan([args.pictures], Path(output))
-
-        def one_by_one() -> None:
-            for job in jobs:
-                with suppress(FaststyleError):
-                    stylize_file(stylizer, job, size=None, max_megapixels=MAX_MEGAPIXELS)
-
-        def at_once() -> None:
-            stylize_files(stylizer, jobs, size=None, max_megapixels=MAX_MEGAPIXELS)
-
-        stylize_files(stylizer, jobs[:8], size=None, max_megapixels=MAX_MEGAPIXELS)  # pays for set-up
-        slow, fast = seconds(one_by_one), seconds(at_once)
-    print(f"{len(jobs)} files one after the other {slow:.1f} s, {len(jobs) / slow:.1f}/s")
-    print(
-        f"{len(jobs)} files as stylize.py does {fast:.1f} s, {len(jobs) / fast:.1f}/s: {slow / fast:.2f} times the speed"
-    )
+        if len(jobs) == 1:  # as called below
+            print(seconds(lambda: one(jobs[0])))
+            return
+        few = jobs[:: max(1, len(jobs) // args.processes)]
+        command = [sys.executable, __file__, "folder", "--checkpoint", args.checkpoint, "--runtime", args.runtime]
+        alone = [subprocess.run([*command, str(job.source)], capture_output=True, check=True).stdout for job in few]
+        taken = {f"a process for each, start-up not counted ({len(few)})": sum(map(float, alone)) / len(few)}
+        stylize_files(stylizer, few[:8], **options)  # pays for set-up
+        taken["one after the other"] = seconds(lambda: [one(job) for job in jobs]) / len(jobs)
+        taken["side by side"] = seconds(lambda: stylize_files(stylizer, jobs, **options)) / len(jobs)
+    print(f"{len(jobs)} files, {args.checkpoint}")
+    for way, each in taken.items():
+        print(f"{way:45} {1 / each:6.2f} files/s, side by side {each / taken['side by side']:.2f} times the speed")
 
 
 def matmul_rate() -> float:

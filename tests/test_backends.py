@@ -87,7 +87,7 @@ def test_a_gpu_takes_equal_sizes_together(network: TransformerNet, monkeypatch: 
 
 
 def test_refusals(exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(ConfigError, match="run time must be one of auto, openvino, onnxruntime, found 'tvm'"):
+    with pytest.raises(ConfigError, match="run time must be one of auto, onnxruntime, openvino, found 'tvm'"):
         load_onnx(exported, "tvm", "float32")
     with pytest.raises(ConfigError, match="precision must be one of float32, bfloat16, found 'int8'"):
         load_onnx(exported, "auto", "int8")
@@ -100,7 +100,7 @@ def test_refusals(exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         with pytest.raises(CheckpointError, match="is no whole ONNX file"):
             load_onnx(tmp_path / "broken.onnx", runtime, "float32")
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(ConfigError, match="needs one of these packages: openvino, onnxruntime"):
+    with pytest.raises(ConfigError, match="needs one of these packages: onnxruntime, openvino"):
         Stylizer.load(exported)
 
 
