@@ -33,7 +33,7 @@ def test_every_option_composes_and_builds(group: str, option: str) -> None:
     layers = loss_layers(cfg)
     architecture = choose_architecture(cfg.loss_network.architecture, layers)
     assert set(build_loss_network(architecture, layers).layers) == set(layers)
-    assert make_recipe(cfg)["network"]["width"] in (16, 32)
+    assert make_recipe(cfg)["network"]["width"] in (16, 20, 32)
 
 
 @pytest.mark.parametrize("config", ["train", "optimize"])

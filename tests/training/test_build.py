@@ -5,8 +5,16 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 
+from faststyle.checkpoint import save_weights
 from faststyle.errors import ConfigError, ImageError
-from faststyle.training.build import file_name, layer_weights, load_style, loss_layers, loss_settings
+from faststyle.training.build import (
+    build_network,
+    file_name,
+    layer_weights,
+    load_style,
+    loss_layers,
+    loss_settings,
+)
 from test_configs import composed
 
 
@@ -34,6 +42,16 @@ def test_terms_without_a_weight_ask_for_no_layers() -> None:
 def test_file_name() -> None:
     assert file_name("some/where/a.jpg") == "a.jpg"
     assert file_name(None) is None
+
+
+def test_init_takes_weights_and_names_settings_that_differ(tmp_path: Path) -> None:
+    file = tmp_path / "start.safetensors"
+    start = build_network(composed("network=small", "network.upsample=bilinear"))
+    save_weights(file, start, {})
+    network = build_network(composed("network=small", "network.upsample=bilinear", f"init={file}"))
+    assert network.to_rgb.weight.allclose(start.to_rgb.weight, atol=1e-3)
+    with pytest.raises(ConfigError, match="give network.residual_blocks=3 network.upsample=bilinear$"):
+        build_network(composed("network=small", "network.residual_blocks=4", f"init={file}"))
 
 
 def test_style_says_what_to_set(photos: Path) -> None:

@@ -1,5 +1,6 @@
 """Objects from a composed configuration."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,9 @@ def build_network(cfg: DictConfig) -> TransformerNet:
     if cfg.init:
         start = load_checkpoint(cfg.init).network
         if start.config != config:
-            raise ConfigError(f"init: {cfg.init} has another network ({start.config})")
+            found, wanted = asdict(start.config), asdict(config)
+            other = " ".join(f"network.{key}={value}" for key, value in found.items() if value != wanted[key])
+            raise ConfigError(f"init: {cfg.init} has another network: give {other}")
         network.load_state_dict(start.state_dict())
     return network
 
