@@ -52,7 +52,7 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
         "--large",
         choices=LARGE,
         default="exact",
-        help="those as if in one piece, or faster, by a thumbnail's statistics",
+        help="those as if in one piece, or faster and similar, with statistics of samples",
     )
     add("--runtime", choices=("auto", *RUNTIMES), default="auto", help="of .onnx files; default: the first installed")
     add("--precision", choices=tuple(PRECISIONS), default="float32", help="bfloat16: .onnx under OpenVINO, less exact")

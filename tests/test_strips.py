@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from conftest import make_config, noise
-from faststyle import backends
+from faststyle import backends, strips
 from faststyle.errors import FaststyleError
 from faststyle.network import (
     MIN_SIDE,
@@ -16,9 +16,10 @@ from faststyle.network import (
     InstanceNorm,
     TransformerNet,
     to_image,
+    to_images,
     to_pixels,
 )
-from faststyle.strips import MODES, Layout, fits_whole, layout_within, stylize_by_thumbnail, stylize_exactly
+from faststyle.strips import MODES, Layout, fits_whole, layout_within, stylize_by_samples, stylize_exactly
 
 NETWORKS: list[dict[str, object]] = [
     {"residual_blocks": 3},
@@ -60,19 +61,27 @@ def test_strips_with_statistics_of_their_own_would_not() -> None:
 
 
 @pytest.mark.parametrize("change", [{}, {"residual_blocks": 3}, {"patch": 2}], ids=str)
-def test_a_thumbnail_of_the_same_size_is_exact(change: dict[str, object]) -> None:
-    """Where the picture is no larger than a thumbnail, the statistics are its own: only seams could differ."""
+def test_sampled_statistics_leave_no_seams(change: dict[str, object]) -> None:
+    """Strips are those of a whole picture with the same statistics, which are near its own."""
     network = TransformerNet(make_config(**change)).eval()
-    photograph = textured(1024, 1030)
-    difference = np.abs(stylize_by_thumbnail(network, photograph, Layout(256)).astype(int) - whole(network, photograph))
-    assert difference.max() <= 1
+    photograph = textured(1100, 700)
+    sampled = stylize_by_samples(network, photograph, Layout(700)).astype(int)
+    assert np.abs(sampled - whole(network, photograph)).mean() < 5
+    with torch.inference_mode():
+        strips._take_statistics(network, to_images(strips._windows(photograph, 700 * 700)))
+    assert np.abs(sampled - whole(network, photograph)).max() <= 1
 
 
-def test_a_smaller_thumbnail_is_near() -> None:
-    network = TransformerNet(make_config()).eval()
-    photograph = np.asarray(noise(1300, 1100))
-    difference = np.abs(stylize_by_thumbnail(network, photograph, Layout(400)).astype(int) - whole(network, photograph))
-    assert difference.mean() < 2
+@pytest.mark.parametrize(("height", "width"), [(1000, 1500), (16, 40_000), (130, 130), (3000, 17)])
+def test_windows_are_spread_over_the_picture(height: int, width: int) -> None:
+    picture = np.zeros((height, width, 3), np.uint8)
+    picture[..., 0], picture[..., 1] = (np.arange(height) * 250 // height)[:, None], np.arange(width) * 250 // width
+    windows = strips._windows(picture, height * width // 4).numpy()
+    side = windows.shape[1]
+    assert side == windows.shape[2] == min(128, height // 4 * 4, width // 4 * 4)
+    assert 0.5 * height * width / 4 <= len(windows) * side**2 <= max(side**2, height * width / 3)
+    for channel in (0, 1):
+        assert abs(windows[..., channel].mean() - picture[..., channel].mean()) < 20
 
 
 def test_names_and_sizes_are_those_of_the_lighter_module() -> None:
@@ -88,10 +97,10 @@ def test_memory_decides() -> None:
     assert fits_whole(small, 2000, 3000, 4e9)
     assert not fits_whole(large, 2000, 3000, 4e9)
     assert fits_whole(small, 8, 10**9, 1)  # too narrow for strips
-    roomy, tight = layout_within(small, 4000, 6000, 4e9), layout_within(small, 10_000, 10_000, 3.3e9)
+    roomy, tight = (layout_within(small, *size, "exact") for size in ((4000, 6000, 4e9), (10_000, 10_000, 3.3e9)))
     assert roomy.keep
     assert roomy.rows >= 256
     assert not tight.keep
     assert 32 <= tight.rows < 256
     with pytest.raises(FaststyleError, match=r"10000x10000 pixels need --memory 3\.\dG at least"):
-        layout_within(small, 10_000, 10_000, 2e9)
+        layout_within(small, 10_000, 10_000, 2e9, "exact")

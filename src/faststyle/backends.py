@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     RGB = NDArray[np.uint8]
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
-LARGE = ("exact", "thumbnail")  # ways for large pictures: faststyle.strips
+LARGE = ("exact", "sampled")  # ways for large pictures: faststyle.strips
 MEMORY = 4 * 2**30  # bytes
 LANES = 8  # pictures on their way at once, at most
 TOGETHER = 2**20  # pixels of an exported file's pictures that may be: half a gigabyte each
@@ -33,7 +33,7 @@ STRIDE, MIN_SIDE = 4, 16  # as in faststyle.network, which loads torch
 
 
 class Torch:
-    """A network on a device. What would not fit into ``memory`` bytes goes in strips, ``exact`` or by ``thumbnail``.
+    """A network on a device. What would not fit into ``memory`` bytes goes in strips, ``exact`` or ``sampled``.
 
     memory: None is 4 GiB, or what a GPU has free. Called from several threads at once, it shares the cores among them;
     a GPU stylises together what waits for it at the same size.
@@ -96,7 +96,7 @@ class Torch:
 
         config, (height, width, _) = self.network.config, photographs[0].shape
         if not strips.fits_whole(config, height, width, self.memory):
-            layout = strips.layout_within(config, height, width, self.memory)
+            layout = strips.layout_within(config, height, width, self.memory, self.large)
             return [strips.MODES[self.large](self.network, photograph, layout) for photograph in photographs]
         with torch.inference_mode():
             pixels = torch.from_numpy(np.stack(photographs)).to(self.device)

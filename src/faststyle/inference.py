@@ -40,7 +40,7 @@ class Stylizer:
 
         device: ``auto`` (a GPU if there is one), ``cpu``, ``cuda`` or ``mps``; an ``.onnx`` file runs on the CPU.
         memory: bytes; a picture that needs more goes in strips (not by an ``.onnx`` file); None is 4 GiB, or what a GPU
-        has free. large: how: ``exact``, the same picture as in one piece, or ``thumbnail``, faster and similar.
+        has free. large: how: ``exact``, the same picture as in one piece, or ``sampled``, faster and similar.
         runtime, precision: of an ``.onnx`` file: ``auto``, ``onnxruntime`` or ``openvino``; ``float32``, or
         ``bfloat16`` under OpenVINO, which is faster on CPUs that have it and less exact.
 

@@ -1,8 +1,9 @@
 """Pictures too large to be stylised whole: strip by strip, and yet with the statistics of the whole picture.
 
 Instance normalisation takes mean and variance of every channel over the whole picture; tiles that take their own do not
-fit together. Two ways: ``exact`` finds each layer's statistics over all strips before it computes the next;
-``thumbnail`` takes them from a small copy of the picture (Chen et al. 2022, arXiv:2204.08689) and makes one pass.
+fit together. Two ways: ``exact`` finds each layer's statistics over all strips before it computes the next; ``sampled``
+takes them from windows all over the picture, once, and makes one pass. (Chen et al. 2022, arXiv:2204.08689, take them
+from a thumbnail, whose strokes are others: several times as far from the whole picture's, BENCHMARKS.md.)
 """
 
 import math
@@ -19,7 +20,6 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from faststyle.errors import FaststyleError
-from faststyle.images import Picture, resize_shorter_side
 from faststyle.network import (
     MIN_SIDE,
     STRIDE,
@@ -28,6 +28,7 @@ from faststyle.network import (
     TransformerNet,
     pad_to_stride,
     to_image,
+    to_images,
     to_pixels,
 )
 
@@ -37,7 +38,7 @@ RGB = NDArray[np.uint8]
 ENTRY, BLOCK, EXIT = 2, 2, 4  # how many beyond its own a strip depends on, rounded up
 SMALLEST = 8  # of a strip
 ENOUGH = 256  # pixels: strips of so many rows, and memory is better spent on keeping features
-THUMBNAIL = 1024  # pixels of its shorter side
+WINDOW, SAMPLED = 128, 6e6  # pixels: a side of those that are sampled, and all of them
 
 # Peak memory in bytes, measured (BENCHMARKS.md): of the process without a picture; for each pixel and channel of
 # ``NetworkConfig.width`` of a whole picture, by ``patch``; and how much more of it a strip takes in exact mode.
@@ -107,14 +108,14 @@ class Layout:
     keep: bool = False
 
 
-def layout_within(config: NetworkConfig, height: int, width: int, memory: float) -> Layout:
-    """The fastest that keeps within ``memory`` bytes. Raises ``FaststyleError`` if there is none."""
+def layout_within(config: NetworkConfig, height: int, width: int, memory: float, large: str) -> Layout:
+    """The fastest of a mode that keeps within ``memory`` bytes. Raises ``FaststyleError`` if there is none."""
     row = WHOLE[config.patch] * IN_STRIPS * config.width * width
-    for keep, least in ((True, ENOUGH), (False, STRIDE * SMALLEST)):
-        at_once = (PICTURES + FEATURES * config.width * (1 + keep)) * height * width + PROCESS
+    for copies in (2, 1) if large == "exact" else (0,):  # of the features
+        at_once = (PICTURES + FEATURES * config.width * copies) * height * width + PROCESS
         rows = int((memory - at_once) / row) - 2 * STRIDE * EXIT
-        if rows >= least:
-            return Layout(rows, keep)
+        if rows >= (ENOUGH if copies == 2 else STRIDE * SMALLEST):
+            return Layout(rows, keep=copies == 2)
     needed = (at_once + row * STRIDE * (SMALLEST + 2 * EXIT)) / 2**30
     raise FaststyleError(f"{width}x{height} pixels need --memory {math.ceil(needed * 10) / 10:.1f}G at least")
 
@@ -137,16 +138,30 @@ def stylize_exactly(network: TransformerNet, photograph: RGB, layout: Layout) ->
         return _leave(trunk, strips)
 
 
-def stylize_by_thumbnail(network: TransformerNet, photograph: RGB, layout: Layout) -> RGB:
-    """As ``stylize_exactly``, but with the statistics of a thumbnail: one pass, less memory, a similar picture."""
+def stylize_by_samples(network: TransformerNet, photograph: RGB, layout: Layout) -> RGB:
+    """As ``stylize_exactly``, but faster and similar: with statistics of windows, as large together as a strip."""
     strips = Strips(network, photograph, layout.rows)
     strips.bar.total = len(strips.spans)
-    result = np.empty_like(photograph)
+    result, width = np.empty_like(photograph), photograph.shape[1]
     with _statistics_of_its_own(network), strips.bar:
-        _take_statistics(network, to_image(resize_shorter_side(Picture(photograph), THUMBNAIL).rgb).to(strips.device))
+        _take_statistics(network, to_images(_windows(photograph, min(layout.rows * width, SAMPLED)).to(strips.device)))
         for window in strips.windows(ENTRY + BLOCK * len(network.residuals) + EXIT):
             strips.write(result, window, network(strips.read(window)))
     return result
+
+
+def _windows(photograph: RGB, pixels: int) -> Tensor:
+    """Square windows, (N, side, side, 3), one at random in each cell of a grid."""
+    height, width, _ = photograph.shape
+    side = min(WINDOW, height // STRIDE * STRIDE, width // STRIDE * STRIDE)
+    count = pixels / side**2
+    rows = max(1, min(round(math.sqrt(count * height / width)), height // side, int(count)))
+    columns = max(1, min(int(count / rows), width // side))
+    random = np.random.default_rng(0).random((rows, columns, 2))
+    cells = (height - side) / rows, (width - side) / columns
+    tops, lefts = ((np.indices((rows, columns)).transpose(1, 2, 0) + random) * cells).reshape(-1, 2).astype(int).T
+    pieces = [photograph[top : top + side, left : left + side] for top, left in zip(tops, lefts, strict=True)]
+    return torch.from_numpy(np.stack(pieces))
 
 
 def _norms(module: nn.Module) -> list[InstanceNorm]:
@@ -164,8 +179,8 @@ def _statistics_of_its_own(network: TransformerNet) -> Iterator[None]:
             norm.fixed = None
 
 
-def _take_statistics(network: TransformerNet, image: Tensor) -> None:
-    """Fixes every normalisation at the statistics that it meets in a picture."""
+def _take_statistics(network: TransformerNet, images: Tensor) -> None:
+    """Fixes every normalisation at the statistics that it meets over all the images."""
 
     def fix(norm: nn.Module, inputs: tuple[Tensor]) -> None:
         assert isinstance(norm, InstanceNorm)
@@ -173,7 +188,7 @@ def _take_statistics(network: TransformerNet, image: Tensor) -> None:
         norm.fixed = (mean, variance)
 
     hooks = [norm.register_forward_pre_hook(fix) for norm in _norms(network)]
-    network(image)
+    network(images)
     for hook in hooks:
         hook.remove()
 
@@ -266,4 +281,4 @@ def _leave(trunk: Tensor, strips: Strips) -> RGB:
     return result
 
 
-MODES = {"exact": stylize_exactly, "thumbnail": stylize_by_thumbnail}
+MODES = {"exact": stylize_exactly, "sampled": stylize_by_samples}
