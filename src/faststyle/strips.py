@@ -150,7 +150,7 @@ def stylize_by_samples(network: TransformerNet, photograph: RGB, layout: Layout)
     return result
 
 
-def _windows(photograph: RGB, pixels: int) -> Tensor:
+def _windows(photograph: RGB, pixels: float) -> Tensor:
     """Square windows, (N, side, side, 3), one at random in each cell of a grid."""
     height, width, _ = photograph.shape
     side = min(WINDOW, height // STRIDE * STRIDE, width // STRIDE * STRIDE)
