@@ -19,8 +19,8 @@ Apply one by its name: `uv run python scripts/stylize.py photo.jpg --checkpoint 
 
 Content and style error are means over photographs that were not trained on, under the loss network that trained
 (relative errors; a style error of 0.03 shows the painting, 0.25 is a tint). The files hold this and the whole recipe
-in their metadata. This page and its pictures are made by `scripts/gallery.py`. `start.safetensors` was The Starry Night after
-400 steps under the compact network.
+in their metadata. `start.safetensors` was The Starry Night after 400 steps under the compact network. This page and its
+pictures are made by `scripts/gallery.py`.
 
 The loss network was the original VGG-19 of Simonyan & Zisserman (2014), released by the Visual Geometry Group, Oxford,
 under CC BY 4.0, or the compact network distilled from it. Errors under the two differ a little; BENCHMARKS.md judges

@@ -38,7 +38,8 @@ RGB = NDArray[np.uint8]
 ENTRY, BLOCK, EXIT = 2, 2, 4  # how many beyond its own a strip depends on, rounded up
 SMALLEST = 8  # of a strip
 ENOUGH = 256  # pixels: strips of so many rows, and memory is better spent on keeping features
-WINDOW, SAMPLED = 128, 6e6  # pixels: a side of those that are sampled, and all of them
+WINDOW, SAMPLED = 128, 8e6  # pixels: a side of those that are sampled, and all of them
+GOLDEN = 0.618034
 
 # Peak memory in bytes, measured (BENCHMARKS.md): of the process without a picture; for each pixel and channel of
 # ``NetworkConfig.width`` of a whole picture, by ``patch``; and how much more of it a strip takes in exact mode.
@@ -151,15 +152,15 @@ def stylize_by_samples(network: TransformerNet, photograph: RGB, layout: Layout)
 
 
 def _windows(photograph: RGB, pixels: float) -> Tensor:
-    """Square windows, (N, side, side, 3), one at random in each cell of a grid."""
+    """Square windows, (N, side, side, 3), one in each cell of a grid, shifted from cell to cell by the golden ratio."""
     height, width, _ = photograph.shape
     side = min(WINDOW, height // STRIDE * STRIDE, width // STRIDE * STRIDE)
     count = pixels / side**2
     rows = max(1, min(round(math.sqrt(count * height / width)), height // side, int(count)))
     columns = max(1, min(int(count / rows), width // side))
-    random = np.random.default_rng(0).random((rows, columns, 2))
-    cells = (height - side) / rows, (width - side) / columns
-    tops, lefts = ((np.indices((rows, columns)).transpose(1, 2, 0) + random) * cells).reshape(-1, 2).astype(int).T
+    row, column = np.indices((rows, columns)).reshape(2, -1)
+    tops = ((row + GOLDEN * column % 1) / rows * (height - side)).astype(int)
+    lefts = ((column + GOLDEN * row % 1) / columns * (width - side)).astype(int)
     pieces = [photograph[top : top + side, left : left + side] for top, left in zip(tops, lefts, strict=True)]
     return torch.from_numpy(np.stack(pieces))
 
@@ -179,16 +180,18 @@ def _statistics_of_its_own(network: TransformerNet) -> Iterator[None]:
             norm.fixed = None
 
 
-def _take_statistics(network: TransformerNet, images: Tensor) -> None:
-    """Fixes every normalisation at the statistics that it meets over all the images."""
+def _take_statistics(network: TransformerNet, windows: Tensor) -> None:
+    """Fixes every normalisation at the statistics that it meets over all the windows, away from their edges."""
 
     def fix(norm: nn.Module, inputs: tuple[Tensor]) -> None:
         assert isinstance(norm, InstanceNorm)
-        variance, mean = torch.var_mean(inputs[0].float(), dim=(0, 2, 3), correction=0)
+        edge = inputs[0].shape[2] // 8
+        inside = inputs[0][..., edge : inputs[0].shape[2] - edge, edge : inputs[0].shape[3] - edge]
+        variance, mean = torch.var_mean(inside.float(), dim=(0, 2, 3), correction=0)
         norm.fixed = (mean, variance)
 
     hooks = [norm.register_forward_pre_hook(fix) for norm in _norms(network)]
-    network(images)
+    network(windows)
     for hook in hooks:
         hook.remove()
 
