@@ -97,7 +97,7 @@ def test_memory_decides() -> None:
     assert fits_whole(small, 2000, 3000, 4e9)
     assert not fits_whole(large, 2000, 3000, 4e9)
     assert fits_whole(small, 8, 10**9, 1)  # too narrow for strips
-    roomy, tight = (layout_within(small, *size, "exact") for size in ((4000, 6000, 4e9), (10_000, 10_000, 3.3e9)))
+    roomy, tight = (layout_within(small, *size, "exact") for size in ((4000, 6000, 4e9), (10_000, 10_000, 3.9e9)))
     assert roomy.keep
     assert roomy.rows >= 256
     assert not tight.keep

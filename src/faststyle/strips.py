@@ -43,10 +43,10 @@ GOLDEN = 0.618034
 
 # Peak memory in bytes, measured (BENCHMARKS.md): of the process without a picture; for each pixel and channel of
 # ``NetworkConfig.width`` of a whole picture, by ``patch``; and how much more of it a strip takes in exact mode.
-PROCESS = 600e6
+PROCESS = 650e6
 WHOLE = {1: 25.0, 2: 13.5}
 IN_STRIPS = 1.7
-PICTURES = 6  # for each pixel: photograph and result
+PICTURES = 11  # for each pixel: photograph and result, and 5 that strips leave in fragments
 FEATURES = 1.0  # for each pixel and channel of the width: float32, 4 x the width, at a sixteenth of the pixels
 
 
