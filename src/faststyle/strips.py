@@ -42,11 +42,11 @@ WINDOW, SAMPLED = 128, 8e6  # pixels: a side of those that are sampled, and all 
 GOLDEN = 0.618034
 
 # Peak memory in bytes, measured (BENCHMARKS.md): of the process without a picture; for each pixel and channel of
-# ``NetworkConfig.width`` of a whole picture, by ``patch``; and how much more of it a strip takes in exact mode.
+# ``NetworkConfig.width`` of a whole picture, by ``patch``; and how much more of it narrow strips take.
 PROCESS = 650e6
 WHOLE = {1: 25.0, 2: 13.5}
-IN_STRIPS = 1.7
-PICTURES = 11  # for each pixel: photograph and result, and 5 that strips leave in fragments
+IN_STRIPS = 3.1
+PICTURES = 6  # for each pixel: photograph and result
 FEATURES = 1.0  # for each pixel and channel of the width: float32, 4 x the width, at a sixteenth of the pixels
 
 
@@ -140,12 +140,13 @@ def stylize_exactly(network: TransformerNet, photograph: RGB, layout: Layout) ->
 
 
 def stylize_by_samples(network: TransformerNet, photograph: RGB, layout: Layout) -> RGB:
-    """As ``stylize_exactly``, but faster and similar: with statistics of windows, as large together as a strip."""
+    """As ``stylize_exactly``, but faster and similar: with the statistics of windows all over the picture."""
     strips = Strips(network, photograph, layout.rows)
     strips.bar.total = len(strips.spans)
-    result, width = np.empty_like(photograph), photograph.shape[1]
+    result = np.empty_like(photograph)
+    samples = min(IN_STRIPS * layout.rows * photograph.shape[1], SAMPLED)  # as much memory as a strip
     with _statistics_of_its_own(network), strips.bar:
-        _take_statistics(network, to_images(_windows(photograph, min(layout.rows * width, SAMPLED)).to(strips.device)))
+        _take_statistics(network, to_images(_windows(photograph, samples).to(strips.device)))
         for window in strips.windows(ENTRY + BLOCK * len(network.residuals) + EXIT):
             strips.write(result, window, network(strips.read(window)))
     return result
