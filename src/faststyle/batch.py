@@ -139,7 +139,7 @@ def stylize_files(
             with one_at_a_time:
                 record(job, ms, error)
                 bar.update()
-                if bar.n % 32 == 0:
+                if bar.n % 8 == 0:
                     _give_back_memory()
 
         _in_lanes(jobs, stylize, stylizer.lanes(1, 1))
