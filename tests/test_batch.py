@@ -3,12 +3,14 @@
 import json
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from conftest import noise
+from faststyle import batch
 from faststyle.backends import Torch, find_device
 from faststyle.batch import plan, stylize_file, stylize_files
 from faststyle.errors import ImageError
@@ -129,6 +131,31 @@ def test_several_small_pictures_at_once_and_large_ones_last(folder: Path, tmp_pa
     assert [pixels for pixels, lanes in stylizer.seen[-2:]] == [1200, 1000]
     assert all(job.target.exists() for job in jobs)
     assert len(manifest.read_text().splitlines()) == len(jobs)
+
+
+def test_few_pictures_are_held_at_a_time(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However slow the disk is: no thread reads a picture before it has written the one before."""
+    read, written, most = [], [], []
+    real_read, real_write = batch.read_picture, batch.write_picture
+
+    def count(*args: Any, **options: Any) -> Any:
+        read.append(1)
+        most.append(len(read) - len(written))
+        return real_read(*args, **options)
+
+    monkeypatch.setattr(batch, "read_picture", count)
+    monkeypatch.setattr(
+        batch, "write_picture", lambda *args: (time.sleep(0.02), real_write(*args), written.append(1))[1]
+    )
+    for i in range(30):
+        Image.fromarray(noise(8, 8, seed=i)).save(folder / f"more{i}.png")
+    (folder / "b.gif").unlink()
+    for large in ("a.jpg", "sub/a.png"):
+        (folder / large).unlink()
+    jobs = plan([folder], tmp_path / "out")
+    assert not stylize_files(Slow(), jobs, size=None, max_megapixels=1)  # type: ignore[arg-type]
+    assert len(written) == len(jobs) == 30
+    assert max(most) <= 3
 
 
 def test_a_failure_stops_all(folder: Path, tmp_path: Path) -> None:

@@ -135,6 +135,8 @@ class Exported:
 class OpenVino(Exported):
     """The one with bfloat16. One picture at a time: called from two threads at once, its Python interface deadlocks."""
 
+    turn = threading.Lock()  # of all models
+
     def lanes(self, height: int, width: int) -> int:
         """One."""
         return 1
@@ -146,10 +148,10 @@ class OpenVino(Exported):
         if self.precision == "bfloat16" and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
             raise ConfigError("this CPU has no bfloat16: leave out the precision")
         settings = {"INFERENCE_PRECISION_HINT": PRECISIONS[self.precision], "INFERENCE_NUM_THREADS": self.cores}
-        model, turn = core.compile_model(core.read_model(self.path), "CPU", settings), threading.Lock()
+        model = core.compile_model(core.read_model(self.path), "CPU", settings)
 
         def run(photograph: RGB) -> RGB:
-            with turn:
+            with self.turn:
                 stylized: RGB = model({"photograph": photograph[None]})["stylized"][0].copy()  # the model's own memory
             return stylized
 
