@@ -3,13 +3,13 @@
 import hydra
 from omegaconf import DictConfig
 
-from faststyle.cli import exit_code_two, one_line_errors
+from faststyle.commands.terminal import exit_code_two, one_line_errors
 from faststyle.training import config  # noqa: F401 - what the YAML files compute
 
 
 @hydra.main(version_base="1.3", config_path="../conf", config_name="distill")
 def main(cfg: DictConfig) -> None:
-    from faststyle.training.distill import distill  # seconds to import, which --help need not pay
+    from faststyle.experiments.distill import distill  # seconds to import, which --help need not pay
 
     with one_line_errors(debug=bool(cfg.debug)):
         distill(cfg)

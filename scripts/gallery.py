@@ -4,10 +4,10 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from faststyle.cli import one_line_errors
-from faststyle.images import contact_sheet, read_picture, resize_shorter_side, resize_to, write_picture
-from faststyle.inference import Stylizer
-from faststyle.samples import sample_photograph
+from faststyle.commands.terminal import one_line_errors
+from faststyle.imaging.images import contact_sheet, read_picture, resize_shorter_side, resize_to, write_picture
+from faststyle.inference.stylizer import Stylizer
+from faststyle.imaging.sample_photos import sample_photograph
 
 FOLDER = Path(__file__).resolve().parent.parent / "checkpoints"
 SAMPLES = ("astronaut", "coffee", "cat")

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from faststyle.cli import one_line_errors
+from faststyle.commands.terminal import one_line_errors
 from faststyle.errors import ConfigError, ImageError
 
 FOLDER = Path(__file__).resolve().parent.parent / "paintings"
@@ -32,7 +32,7 @@ def main(args: argparse.Namespace) -> None:
     from tqdm import tqdm
 
     from faststyle.files import replacing
-    from faststyle.paintings import PAINTINGS
+    from paintings import PAINTINGS
 
     if unknown := [name for name in args.names if name not in PAINTINGS]:
         raise ConfigError(f"unknown painting {unknown[0]!r}; known: {', '.join(PAINTINGS)}")

@@ -9,8 +9,8 @@ import torch
 from PIL import Image
 
 from faststyle.checkpoint import save_weights
-from faststyle.loss_network import build_loss_network
-from faststyle.network import NetworkConfig, TransformerNet
+from faststyle.modeling.loss_network import build_loss_network
+from faststyle.modeling.transformer_net import NetworkConfig, TransformerNet
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"

@@ -12,7 +12,7 @@ import torch
 from conftest import make_config
 from faststyle.checkpoint import KEY, load_checkpoint, save_weights
 from faststyle.errors import CheckpointError
-from faststyle.network import TransformerNet
+from faststyle.modeling.transformer_net import TransformerNet
 
 
 def test_round_trip(network: TransformerNet, tmp_path: Path) -> None:

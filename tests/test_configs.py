@@ -9,12 +9,12 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig
 
 from conftest import ROOT, SHARED
-from faststyle.loss_network import ARCHITECTURES, EMBEDDED, build_loss_network, choose_architecture, load_loss_network
-from faststyle.losses import PerceptualLoss
-from faststyle.network import TransformerNet
-from faststyle.training.build import build_network, layer_weights, loss_layers, loss_settings
-from faststyle.training.config import Distill, Optimize, typed
-from faststyle.training.run import make_recipe
+from faststyle.modeling.loss_network import ARCHITECTURES, EMBEDDED, build_loss_network, choose_architecture, load_loss_network
+from faststyle.losses.perceptual_loss import PerceptualLoss
+from faststyle.modeling.transformer_net import TransformerNet
+from faststyle.experiments.build import build_network, layer_weights, loss_layers, loss_settings
+from faststyle.experiments.schema import Distill, Optimize, typed
+from faststyle.experiments.train import make_recipe
 
 GROUPS = ("style", "network", "loss_network", "loss", "data", "trainer", "logger", "experiment")
 OPTIONS = [(group, path.stem) for group in GROUPS for path in sorted((ROOT / "conf" / group).glob("*.yaml"))]

@@ -9,8 +9,8 @@ import pytest
 
 from conftest import ROOT
 from faststyle.checkpoint import Checkpoint
-from faststyle.export import export_onnx
-from faststyle.network import TransformerNet
+from faststyle.inference.onnx_graph import export_onnx
+from faststyle.modeling.transformer_net import TransformerNet
 
 TRAINING_ONLY = ("pytorch_lightning", "hydra", "omegaconf", "wandb")
 HEAVY = (*TRAINING_ONLY, "torchvision")
@@ -23,26 +23,26 @@ def loaded_by(code: str) -> set[str]:
 
 
 def test_importing_inference_is_light() -> None:
-    assert not loaded_by("import faststyle.inference") & {*HEAVY, "torch"}
+    assert not loaded_by("import faststyle.inference.stylizer") & {*HEAVY, "torch"}
 
 
 @pytest.mark.parametrize("checkpoint", sorted((ROOT / "checkpoints").glob("*.safetensors")), ids=lambda p: p.stem)
 def test_applying_a_shipped_style_loads_no_training(checkpoint: Path) -> None:
     code = (
-        "import numpy as np; from faststyle.inference import Stylizer; "
+        "import numpy as np; from faststyle.inference.stylizer import Stylizer; "
         f"s = Stylizer.load({str(checkpoint)!r}, device='cpu'); s.stylize(np.zeros((16, 16, 3), np.uint8))"
     )
     assert not loaded_by(code) & set(HEAVY)
 
 
 def test_naming_the_backends_loads_none() -> None:
-    assert not loaded_by("import faststyle.backends") & {*HEAVY, "torch", "numpy", "openvino", "onnxruntime"}
+    assert not loaded_by("import faststyle.inference.backends") & {*HEAVY, "torch", "numpy", "openvino", "onnxruntime"}
 
 
 def test_applying_an_exported_style_loads_no_torch(network: TransformerNet, tmp_path: Path) -> None:
     export_onnx(Checkpoint(network, {}), tmp_path / "a.onnx")
     code = (
-        "import numpy as np; from faststyle.inference import Stylizer; "
+        "import numpy as np; from faststyle.inference.stylizer import Stylizer; "
         f"s = Stylizer.load({str(tmp_path / 'a.onnx')!r}); s.stylize(np.zeros((16, 16, 3), np.uint8))"
     )
     assert not loaded_by(code) & {*HEAVY, "torch", "onnx"}

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from faststyle.errors import ConfigError, NonFiniteLossError
-from faststyle.evaluation import build_measure
-from faststyle.losses import PerceptualLoss, Region
+from faststyle.evaluation.metrics import build_measure
+from faststyle.losses.perceptual_loss import PerceptualLoss, Region
 from faststyle.optimization import INITS, OPTIMIZERS, cover, optimize, optimize_pyramid, pyramid, region_at, resize
 
 CONTENT = torch.rand(1, 3, 40, 48, generator=torch.Generator().manual_seed(1))

@@ -3,7 +3,7 @@
 The package root imports nothing, so that applying a style never pays for training:
 
 - ``faststyle.inference.Stylizer`` applies saved weights,
-- ``faststyle.training.run.train`` trains them.
+- ``faststyle.experiments.train.train`` trains them.
 """
 
 __version__ = "0.1.0"

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from faststyle.errors import CheckpointError, ConfigError
 from faststyle.files import replacing
-from faststyle.network import NetworkConfig, TransformerNet
+from faststyle.modeling.transformer_net import NetworkConfig, TransformerNet
 
 SHIPPED = Path(__file__).resolve().parents[2] / "checkpoints"
 KEY = "faststyle"  # of the JSON in the file's metadata

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from faststyle.errors import ConfigError, NonFiniteLossError
-from faststyle.losses import PerceptualLoss, Region
+from faststyle.losses.perceptual_loss import PerceptualLoss, Region
 
 OPTIMIZERS = {"lbfgs": 1.0, "adam": 0.05}  # with their usual learning rates
 MIN_SIDE = 32  # pixels, of the coarsest picture

@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from conftest import make_config, noise
-from faststyle.layer_losses import gram_matrix
-from faststyle.loss_network import VGG, Compact, build_loss_network
-from faststyle.network import TransformerNet, to_images
+from faststyle.losses.layer_losses import gram_matrix
+from faststyle.modeling.loss_network import VGG, Compact, build_loss_network
+from faststyle.modeling.transformer_net import TransformerNet, to_images
 from faststyle.training.distillation import (
     Distillation,
     disturbed,

@@ -3,9 +3,9 @@
 import torch
 
 from conftest import make_config
-from faststyle.loss_network import build_loss_network
-from faststyle.losses import PerceptualLoss
-from faststyle.network import TransformerNet
+from faststyle.modeling.loss_network import build_loss_network
+from faststyle.losses.perceptual_loss import PerceptualLoss
+from faststyle.modeling.transformer_net import TransformerNet
 from faststyle.training.module import StyleTransferModule
 
 

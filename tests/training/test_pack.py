@@ -12,7 +12,7 @@ from PIL import Image
 
 from conftest import noise
 from faststyle.errors import DataError
-from faststyle.images import read_picture, square
+from faststyle.imaging.images import read_picture, square
 from faststyle.training.pack import load_pack
 
 

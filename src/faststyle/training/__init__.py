@@ -1,1 +1,1 @@
-"""Training: the only part of the package that imports Lightning and Hydra."""
+"""Training with Lightning."""

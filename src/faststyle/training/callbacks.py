@@ -16,8 +16,8 @@ from torch import Tensor
 from tqdm import tqdm
 
 from faststyle.errors import NonFiniteLossError
-from faststyle.images import contact_sheet, resize_to, write_picture
-from faststyle.network import to_images, to_pixels
+from faststyle.imaging.images import contact_sheet, resize_to, write_picture
+from faststyle.modeling.transformer_net import to_images, to_pixels
 from faststyle.signals import Interruption
 from faststyle.training.module import StyleTransferModule
 

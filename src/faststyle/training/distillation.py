@@ -16,10 +16,10 @@ from pytorch_lightning import LightningModule
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import OneCycleLR
 
-from faststyle.agreement import linear_map
-from faststyle.layer_losses import ContentLoss, gram_matrix
-from faststyle.loss_network import VGG, Compact
-from faststyle.network import TransformerNet, to_images
+from faststyle.evaluation.loss_network_agreement import linear_map
+from faststyle.losses.layer_losses import ContentLoss, gram_matrix
+from faststyle.modeling.loss_network import VGG, Compact
+from faststyle.modeling.transformer_net import TransformerNet, to_images
 
 Features = Mapping[str, Tensor]
 

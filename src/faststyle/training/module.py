@@ -7,8 +7,8 @@ from pytorch_lightning import LightningModule
 from torch import Tensor
 from torch.optim.lr_scheduler import OneCycleLR
 
-from faststyle.losses import PerceptualLoss
-from faststyle.network import TransformerNet, to_images
+from faststyle.losses.perceptual_loss import PerceptualLoss
+from faststyle.modeling.transformer_net import TransformerNet, to_images
 
 
 class StyleTransferModule(LightningModule):

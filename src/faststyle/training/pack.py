@@ -20,8 +20,8 @@ from tqdm import tqdm
 
 from faststyle.errors import DataError, ImageError
 from faststyle.files import replacing
-from faststyle.images import SUFFIXES, decode_picture, find_pictures, square
-from faststyle.samples import read_sample_crop, sample_crop_names
+from faststyle.imaging.images import SUFFIXES, decode_picture, find_pictures, square
+from faststyle.imaging.sample_photos import read_sample_crop, sample_crop_names
 
 log = logging.getLogger(__name__)
 

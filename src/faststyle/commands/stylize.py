@@ -1,0 +1,121 @@
+"""Applies a style to pictures."""
+
+import argparse
+import re
+import sys
+from pathlib import Path
+
+from faststyle.inference.backends import DEVICES, LARGE, PRECISIONS, RUNTIMES
+from faststyle.commands.terminal import log_to_terminal, one_line_errors
+from faststyle.errors import ConfigError, ImageError
+
+
+def parse(argv: list[str] | None = None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        description="Apply a style to pictures: one file to a file, several files or folders into a folder.",
+        epilog="Exit codes: 0 all done, 1 some pictures failed (listed at the end), 2 nothing done, with the reason.",
+    )
+    add = parser.add_argument
+    add("inputs", nargs="*", type=Path, metavar="INPUT", help="picture files or folders (searched recursively)")
+    add("--sample", metavar="NAME", help="in place of INPUT: astronaut, coffee, cat, rocket or motorcycle")
+    add(
+        "--checkpoint",
+        required=True,
+        action="append",
+        metavar="STYLE",
+        help="weights (.safetensors, .ckpt, or exported .onnx), or the name of a shipped style; several, with --mask",
+    )
+    add(
+        "--mask",
+        action="append",
+        default=[],
+        metavar="PICTURE",
+        help="the style goes where it is white, the photograph stays elsewhere; one for each checkpoint, or one less: "
+        "the last checkpoint then has the rest",
+    )
+    add("--feather", type=float, default=0, metavar="PIXELS", help="soften the masks' edges; default: as they are")
+    add(
+        "--preserve-color",
+        nargs="?",
+        const="luminance",
+        default="style",
+        choices=("luminance", "histogram"),
+        help="keep the photograph's colours: its chroma under the style's luminance (default), or the style's picture "
+        "with the photograph's mean and covariance of colours",
+    )
+    add("--output", required=True, type=Path, help="a file (.jpg .png .webp .tif .bmp), or a folder for several inputs")
+    add("--size", type=int, help="resize the shorter side to this many pixels first; default: as it is")
+    add("--device", choices=DEVICES, default="auto", help="default: a GPU if there is one")
+    add("--memory", help="larger pictures go in strips (not with .onnx); default: 4G, or what a GPU has free")
+    add(
+        "--large",
+        choices=LARGE,
+        default="exact",
+        help="those as if in one piece, or faster and similar, with statistics of samples",
+    )
+    add("--runtime", choices=("auto", *RUNTIMES), default="auto", help="of .onnx files; default: the first installed")
+    add("--precision", choices=tuple(PRECISIONS), default="float32", help="bfloat16: .onnx under OpenVINO, less exact")
+    existing = parser.add_mutually_exclusive_group()
+    existing.add_argument("--overwrite", action="store_true", help="replace existing outputs")
+    existing.add_argument("--resume", action="store_true", help="leave out pictures whose output exists")
+    add("--manifest", type=Path, metavar="FILE", help="add a JSON line for each picture: input, output, ms, error")
+    add("--max-megapixels", type=float, help="refuse larger inputs; default: 200")
+    add("--debug", action="store_true", help="tracebacks in place of one-line errors")
+    return parser.parse_args(argv)
+
+
+def parse_memory(text: str) -> float:
+    """Bytes of ``4G``, ``500M``. Raises ``ConfigError``."""
+    match = re.fullmatch(r"(\d+(?:\.\d*)?)([MG])B?", text.strip(), re.IGNORECASE)
+    if not match:
+        raise ConfigError(f"--memory must be like 4G or 500M, found {text!r}")
+    return float(match[1]) * 2 ** {"M": 20, "G": 30}[match[2].upper()]
+
+
+def main(args: argparse.Namespace) -> int:
+    """Returns the exit code."""
+    from faststyle.inference.batch import plan, stylize_file, stylize_files  # after --help has been answered
+    from faststyle.inference.masking import Composition
+    from faststyle.imaging.images import MAX_MEGAPIXELS
+    from faststyle.inference.stylizer import Stylizer
+    from faststyle.imaging.masks import read_mask
+    from faststyle.imaging.sample_photos import sample_photograph
+
+    inputs = [*args.inputs, *([sample_photograph(args.sample)] if args.sample else [])]
+    if not inputs:
+        raise ImageError("nothing to do: give picture files or folders, or --sample astronaut")
+    if args.size is not None and args.size < 1:
+        raise ConfigError(f"--size must be at least 1 pixel, found {args.size}")
+    jobs = plan(inputs, args.output, overwrite=args.overwrite, resume=args.resume)
+    if not jobs:
+        print(f"nothing left to do: all outputs are in {args.output}")
+        return 0
+    masks = [(mask, read_mask(mask)) for mask in args.mask]
+    options = {
+        "device": args.device,
+        "memory": parse_memory(args.memory) if args.memory else None,
+        "large": args.large,
+        "runtime": args.runtime,
+        "precision": args.precision,
+    }
+    stylizers = [Stylizer.load(checkpoint, **options) for checkpoint in args.checkpoint]
+    stylizer = Composition(stylizers, masks, feather=args.feather, color=args.preserve_color)
+    megapixels = MAX_MEGAPIXELS if args.max_megapixels is None else args.max_megapixels
+    options = {"size": args.size, "max_megapixels": megapixels}
+    if len(jobs) == 1 and not args.manifest:
+        picture, ms = stylize_file(stylizer, jobs[0], **options)
+        print(f"{jobs[0].target}: {picture.size[1]}x{picture.size[0]} pixels, forward pass {ms:.0f} ms")
+        return 0
+    errors = stylize_files(stylizer, jobs, **options, manifest=args.manifest)
+    print(f"{len(jobs) - len(errors)} of {len(jobs)} pictures stylised into {args.output}")
+    for error in errors.values():
+        print(f"failed: {error}", file=sys.stderr)
+    return 1 if errors else 0
+
+
+if __name__ == "__main__":
+    arguments = parse()
+    log_to_terminal()
+    with one_line_errors(debug=arguments.debug):
+        sys.exit(main(arguments))

@@ -1,0 +1,104 @@
+"""The runs of a Hydra multirun side by side: what differs, their figures, their pictures."""
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from textwrap import wrap
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from faststyle.errors import FaststyleError
+from faststyle.imaging.images import Picture, contact_sheet, read_picture, resize_to
+
+FOLDERS = re.compile(r"[^=,:{}\[\]]*/")  # before a file's name, also inside a list or a dictionary
+FONT_SIZE, LETTER = 16, 9  # pixels: height of a line's letters, and their width
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run: its overrides (``key=value``), its figures by name, and its newest picture."""
+
+    overrides: tuple[str, ...]
+    figures: dict[str, float]
+    picture: Path
+
+
+def read_runs(folder: Path) -> list[Run]:
+    """The runs of ``scripts/train.py`` or ``scripts/optimize.py`` below a folder, in the order of their folders' names.
+
+    Unfinished runs, which have no figures, are left out. Raises ``FaststyleError`` if there is none.
+    """
+    folders = sorted((path.parent for path in folder.rglob(".hydra")), key=_in_order)
+    runs = [run for path in folders if (run := read_run(path))]
+    if not runs:
+        raise FaststyleError(f"no finished runs below {folder}: give the folder of a multirun (runs/sweeps/DATE)")
+    return runs
+
+
+def _in_order(folder: Path) -> tuple[str, int, str]:
+    """2 before 10."""
+    return str(folder.parent), int(folder.name) if folder.name.isdigit() else 0, folder.name
+
+
+def read_run(folder: Path) -> Run | None:
+    """None if the run is not finished."""
+    lines = (folder / ".hydra" / "overrides.yaml").read_text().splitlines()
+    overrides = tuple(line.removeprefix("- ").strip("'\"") for line in lines if line.startswith("- "))
+    record, weights = folder / "result.json", sorted(folder.glob("*.safetensors"))
+    pictures = sorted([*folder.glob("samples/*.png"), *folder.glob("stylized.png")])
+    if not pictures:
+        return None
+    if record.is_file():
+        info = json.loads(record.read_text())
+    elif weights:
+        from faststyle.checkpoint import load_checkpoint  # loads torch
+
+        info = load_checkpoint(weights[0]).info
+    else:
+        return None
+    figures = {name: value for name, value in info["evaluation"].items() if name.endswith("_error")}
+    return Run(overrides, figures | {"seconds": info.get("seconds", float("nan"))}, pictures[-1])
+
+
+def differences(runs: Sequence[Run]) -> list[tuple[str, ...]]:
+    """Of each run the overrides that not all runs share, files without their folders."""
+    shared = set.intersection(*(set(run.overrides) for run in runs))
+    return [tuple(FOLDERS.sub("", override) for override in run.overrides if override not in shared) for run in runs]
+
+
+def table(runs: Sequence[Run]) -> str:
+    """In Markdown: a line for each run."""
+    names = list(dict.fromkeys(name for run in runs for name in run.figures))
+    lines = [["run", *(name.replace("_", " ") for name in names)], ["---"] * (len(names) + 1)]
+    for run, different in zip(runs, differences(runs), strict=True):
+        figures = [f"{run.figures[name]:.4g}" if name in run.figures else "" for name in names]
+        lines.append([" ".join(f"`{override}`" for override in different), *figures])
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def sheet(runs: Sequence[Run], *, width: int, columns: int) -> Picture:
+    """A tile for each run, ``width`` pixels wide, with its label above, ``columns`` in a row."""
+    tiles = []
+    for run, different in zip(runs, differences(runs), strict=True):
+        rgb = read_picture(run.picture).rgb
+        figures = [f"{name.replace('_', ' ')} {value:.3g}" for name, value in run.figures.items()]
+        label = [line for text in (*different, ", ".join(figures)) for line in wrap(text, width // LETTER)]
+        tiles.append((resize_to(rgb, round(rgb.shape[0] * width / rgb.shape[1]), width), label))
+    lines = max(len(label) for _, label in tiles)
+    height = max(rgb.shape[0] for rgb, _ in tiles)
+    labelled = [_label(rgb, label, lines, height) for rgb, label in tiles]
+    return contact_sheet([labelled[i : i + columns] for i in range(0, len(labelled), columns)])
+
+
+def _label(rgb: NDArray[np.uint8], label: list[str], lines: int, height: int) -> NDArray[np.uint8]:
+    line = FONT_SIZE + 4
+    canvas = Image.new("RGB", (rgb.shape[1], lines * line + height), "white")
+    canvas.paste(Image.fromarray(rgb), (0, lines * line))
+    font = ImageFont.load_default(FONT_SIZE)
+    for i, text in enumerate(label):
+        ImageDraw.Draw(canvas).text((2, i * line), text, fill="black", font=font)
+    return np.asarray(canvas)

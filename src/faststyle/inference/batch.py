@@ -1,0 +1,197 @@
+"""Which picture goes where, and stylising many."""
+
+import ctypes
+import json
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from threading import Lock
+
+from faststyle.inference.masking import Composition
+from faststyle.errors import FaststyleError, ImageError
+from faststyle.imaging.images import (
+    WRITERS,
+    Picture,
+    check_output,
+    find_pictures,
+    read_picture,
+    resize_shorter_side,
+    write_picture,
+)
+from faststyle.inference.stylizer import Stylizer
+
+
+@dataclass(frozen=True)
+class Job:
+    """One picture to stylise, and where the result goes."""
+
+    source: Path
+    target: Path
+
+
+def plan(inputs: list[Path], output: Path, *, overwrite: bool = False, resume: bool = False) -> list[Job]:
+    """One file to a file; several files, or folders (with their subfolders), into the folder ``output``.
+
+    resume: leaves out the jobs whose output exists; all of them may.
+
+    Raises ``ImageError``, before any work, if there is nothing to do, if two results would share a name or a result
+    would replace its own source, or an existing file without ``overwrite``.
+    """
+    if len(inputs) == 1 and not inputs[0].is_dir() and (output.suffix.lower() in WRITERS or not output.is_dir()):
+        jobs = [Job(inputs[0], check_output(output))]
+    else:
+        if output.is_file() or output.suffix.lower() in WRITERS:
+            raise ImageError(f"several pictures need a folder as --output, found {output}")
+        jobs = [job for path in inputs for job in _into_folder(path, output)]
+    if not jobs:
+        raise ImageError(f"no pictures in {', '.join(map(str, inputs))}")
+    seen: dict[Path, Path] = {}
+    for job in jobs:
+        if job.target in seen:
+            raise ImageError(f"{seen[job.target]} and {job.source} would both become {job.target}")
+        seen[job.target] = job.source
+        if job.target.exists() and job.source.exists() and job.target.samefile(job.source):
+            raise ImageError(f"{job.target} would replace its own source: choose another --output")
+    if resume:
+        return [job for job in jobs if not job.target.exists()]
+    existing = [job.target for job in jobs if job.target.exists()]
+    if existing and not overwrite:
+        raise ImageError(
+            f"{len(existing)} of {len(jobs)} outputs exist, for one {existing[0]}: --overwrite replaces, --resume skips"
+        )
+    return jobs
+
+
+def _into_folder(path: Path, output: Path) -> Iterable[Job]:
+    if not path.is_dir():
+        yield Job(path, output / _writable_name(path.name))
+        return
+    for source in find_pictures(path):
+        if output.resolve() not in source.resolve().parents:  # results of an earlier run
+            yield Job(source, output / _writable_name(str(source.relative_to(path))))
+
+
+def _writable_name(name: str) -> str:
+    """The same name; .png where the format is only read (GIF) or unknown."""
+    path = Path(name)
+    return name if path.suffix.lower() in WRITERS else str(path.with_suffix(".png"))
+
+
+def stylize_file(
+    stylizer: Composition | Stylizer, job: Job, *, size: int | None, max_megapixels: float
+) -> tuple[Picture, float]:
+    """Reads, resizes (shorter side to ``size``), stylises, writes. Alpha and capture date are the source's.
+
+    Returns the stylised picture, and the milliseconds that the style took.
+    """
+    return _apply(stylizer, job, _read(job, size, max_megapixels), lanes=1)
+
+
+def _read(job: Job, size: int | None, max_megapixels: float) -> Picture:
+    picture = read_picture(job.source, max_megapixels=max_megapixels)
+    return picture if size is None else resize_shorter_side(picture, size)
+
+
+def _apply(stylizer: Composition | Stylizer, job: Job, picture: Picture, lanes: int) -> tuple[Picture, float]:
+    start = time.perf_counter()
+    result = replace(picture, rgb=stylizer.stylize(picture.rgb, lanes))
+    ms = (time.perf_counter() - start) * 1e3
+    write_picture(job.target, result)
+    return result, ms
+
+
+def stylize_files(
+    stylizer: Composition | Stylizer,
+    jobs: list[Job],
+    *,
+    size: int | None,
+    max_megapixels: float,
+    manifest: Path | None = None,
+) -> dict[Path, FaststyleError]:
+    """All jobs under a progress bar; goes on past a bad file. Returns the errors by source.
+
+    Several pictures are on their way at once, each in a thread that reads, stylises and writes it; those too large for
+    that come last, one by one. manifest: a file to which a JSON line is added for each picture, as soon as it is done:
+    input, output, ms (of the style), error (or null).
+    """
+    from tqdm import tqdm  # 60 ms, which a single picture does not need
+
+    errors: dict[Path, FaststyleError] = {}
+    large: list[Job] = []
+    one_at_a_time = Lock()
+    with _open_manifest(manifest) as record, tqdm(total=len(jobs), desc="stylising", unit="picture") as bar:
+
+        def stylize(job: Job, lanes: int) -> None:
+            ms = error = None
+            try:
+                picture = _read(job, size, max_megapixels)
+                if stylizer.lanes(*picture.size) < lanes:
+                    large.append(job)
+                    return
+                _, ms = _apply(stylizer, job, picture, lanes)
+            except FaststyleError as failure:
+                error = errors[job.source] = failure
+            with one_at_a_time:
+                record(job, ms, error)
+                bar.update()
+                if bar.n % 8 == 0:
+                    _give_back_memory()
+
+        _in_lanes(jobs, stylize, stylizer.lanes(1, 1))
+        _in_lanes(large, stylize, 1)
+    return errors
+
+
+def _give_back_memory() -> None:
+    """Else glibc keeps ever more of it for threads that take pieces of many sizes."""
+    if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "malloc_trim"):
+        libc.malloc_trim(0)
+
+
+def _in_lanes(jobs: list[Job], work: Callable[[Job, int], None], lanes: int) -> None:
+    """Does the jobs in so many threads, in order; when one raises, the others end with the job that they are at."""
+    left = iter(jobs)
+
+    def lane() -> None:
+        try:
+            for job in left:
+                work(job, lanes)
+        finally:
+            deque(left, maxlen=0)  # leaves nothing to the others
+
+    with ThreadPoolExecutor(lanes) as threads:
+        try:
+            for future in [threads.submit(lane) for _ in range(lanes)]:
+                future.result()
+        finally:
+            deque(left, maxlen=0)
+
+
+@contextmanager
+def _open_manifest(path: Path | None) -> Iterator[Callable[[Job, float | None, BaseException | None], None]]:
+    """What notes a finished job. Raises ``ImageError`` if the file cannot be written."""
+    if path is None:
+        yield lambda job, ms, error: None
+        return
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("a")
+    except OSError as error:
+        raise ImageError(f"cannot write the manifest {path}: {error.strerror}") from error
+    with file:
+
+        def note(job: Job, ms: float | None, error: BaseException | None) -> None:
+            line = {
+                "input": str(job.source),
+                "output": str(job.target),
+                "ms": None if ms is None else round(ms, 1),
+                "error": None if error is None else str(error),
+            }
+            print(json.dumps(line), file=file, flush=True)
+
+        yield note

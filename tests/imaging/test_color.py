@@ -1,0 +1,57 @@
+"""Keeping colours."""
+
+import numpy as np
+import pytest
+
+from conftest import noise
+from faststyle.imaging.color import AFTER, BEFORE, MODES, grey, keep_chroma, luminance, match_colors, match_luminance
+
+PHOTO, STYLIZED = noise(40, 60), noise(40, 60, seed=1)
+
+
+def chroma(rgb: np.ndarray) -> np.ndarray:
+    return rgb - luminance(rgb)[..., None]
+
+
+def test_luminance() -> None:
+    assert luminance(np.full((2, 3, 3), 200, np.uint8)) == pytest.approx(200)
+    assert (grey(PHOTO) == grey(grey(PHOTO))).all()
+
+
+def test_keep_chroma_keeps_it_within_rounding() -> None:
+    random = np.random.default_rng(0)
+    photo, stylized = (random.integers(0, 256, (50, 50, 3), dtype=np.uint8) for _ in range(2))  # all corners of RGB
+    kept = keep_chroma(stylized, photo)
+    assert np.abs(chroma(kept) - chroma(photo)).max() < 1
+    assert (keep_chroma(PHOTO, PHOTO) == PHOTO).all()
+
+
+def test_keep_chroma_takes_the_luminance_where_it_can() -> None:
+    pale = (PHOTO // 8 + 112).astype(np.uint8)  # leaves room for nearly any luminance
+    kept = keep_chroma((STYLIZED // 2 + 64).astype(np.uint8), pale)
+    assert np.abs(luminance(kept) - luminance((STYLIZED // 2 + 64).astype(np.uint8))).mean() < 1
+
+
+def test_match_colors_gives_mean_and_covariance() -> None:
+    muted = (noise(30, 30, seed=2) // 3 + 80).astype(np.uint8)
+    matched = match_colors(STYLIZED, muted).reshape(-1, 3).astype(float)
+    wanted = muted.reshape(-1, 3).astype(float)
+    np.testing.assert_allclose(matched.mean(0), wanted.mean(0), atol=1)
+    np.testing.assert_allclose(np.cov(matched.T), np.cov(wanted.T), atol=0.05 * np.cov(wanted.T).max())
+    assert np.abs(match_colors(PHOTO, PHOTO).astype(int) - PHOTO).max() <= 1
+
+
+def test_match_luminance() -> None:
+    matched = match_luminance(STYLIZED, (PHOTO // 4 + 90).astype(np.uint8))
+    assert (matched[..., 0] == matched[..., 2]).all()
+    target = luminance((PHOTO // 4 + 90).astype(np.uint8))
+    assert luminance(matched).mean() == pytest.approx(target.mean(), abs=1)
+    assert luminance(matched).std() == pytest.approx(target.std(), abs=1)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("flat", [np.zeros((4, 4, 3), np.uint8), np.full((4, 4, 3), 255, np.uint8)])
+def test_pictures_of_one_colour(mode: str, flat: np.ndarray) -> None:
+    for table in (BEFORE, AFTER):
+        assert table[mode](flat, flat).shape == flat.shape
+        assert np.abs(table[mode](flat, flat).astype(int) - flat).max() <= 1

@@ -1,0 +1,204 @@
+"""Which picture goes where; going on past a bad file."""
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from conftest import noise
+from faststyle import batch
+from faststyle.inference.backends import Torch, find_device
+from faststyle.inference.batch import plan, stylize_file, stylize_files
+from faststyle.errors import ImageError
+from faststyle.imaging.images import read_picture
+from faststyle.modeling.transformer_net import TransformerNet
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "in" / "sub").mkdir(parents=True)
+    for name, size in {"a.jpg": (30, 40), "b.gif": (24, 24), "sub/a.png": (50, 20)}.items():
+        Image.fromarray(noise(*size)).save(tmp_path / "in" / name)
+    return tmp_path / "in"
+
+
+def targets(inputs: list[Path], output: Path, **options: bool) -> list[str]:
+    return [str(job.target.relative_to(output.parent)) for job in plan(inputs, output, **options)]
+
+
+def test_file_to_file(folder: Path, tmp_path: Path) -> None:
+    assert targets([folder / "a.jpg"], tmp_path / "x.png") == ["x.png"]
+
+
+def test_file_into_an_existing_folder(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    assert targets([folder / "a.jpg"], tmp_path / "out") == ["out/a.jpg"]
+
+
+def test_files_into_a_folder(folder: Path, tmp_path: Path) -> None:
+    assert targets([folder / "a.jpg", folder / "b.gif"], tmp_path / "out") == ["out/a.jpg", "out/b.png"]
+
+
+def test_folder_keeps_relative_paths(folder: Path, tmp_path: Path) -> None:
+    assert targets([folder], tmp_path / "out") == ["out/a.jpg", "out/b.png", "out/sub/a.png"]
+
+
+def test_results_inside_the_source_are_not_stylised_again(folder: Path) -> None:
+    output = folder / "out"
+    for job in plan([folder], output):
+        job.target.parent.mkdir(parents=True, exist_ok=True)
+        job.target.write_bytes(b"x")
+    assert targets([folder], output, overwrite=True) == ["out/a.jpg", "out/b.png", "out/sub/a.png"]
+
+
+def test_refusals(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "old.png").write_bytes(b"old")
+    Image.fromarray(noise(9, 9)).save(folder / "b.png")
+    for inputs, output, words in [
+        ([folder / "a.jpg"], tmp_path / "x.gif", "suffix must be one of"),
+        ([folder / "a.jpg"], tmp_path / "x", "suffix must be one of"),
+        ([folder / "a.jpg"], tmp_path / "old.png", "1 of 1 outputs exist, for one .*old.png: --overwrite"),
+        ([folder / "a.jpg"], folder / "a.jpg", "would replace its own source"),
+        ([folder, folder / "a.jpg"], tmp_path / "x.png", "several pictures need a folder"),
+        ([folder], tmp_path / "old.png", "several pictures need a folder"),
+        ([tmp_path / "empty"], tmp_path / "out", "no pictures in"),
+        ([folder], tmp_path / "out", r"b.gif and .*b.png would both become .*b.png"),
+        ([folder / "a.jpg", folder / "a.jpg"], tmp_path / "out", "would both become"),
+    ]:
+        with pytest.raises(ImageError, match=words):
+            plan(inputs, output)
+    assert (tmp_path / "old.png").read_bytes() == b"old"
+    assert not (tmp_path / "out").exists()
+
+
+def test_goes_on_past_bad_files(folder: Path, tmp_path: Path, network: TransformerNet) -> None:
+    from faststyle.inference.stylizer import Stylizer
+
+    (folder / "aa.jpg").write_bytes(b"")
+    (folder / "sub" / "b.png").write_bytes(b"no picture")
+    jobs = plan([folder], tmp_path / "out")
+    stylizer = Stylizer(Torch(network, find_device("cpu"), None, "exact"), {})
+    manifest = tmp_path / "new" / "manifest.jsonl"
+    errors = stylize_files(stylizer, jobs, size=None, max_megapixels=1, manifest=manifest)
+    assert {path.name for path in errors} == {"aa.jpg", "b.png"}
+    lines = [json.loads(line) for line in manifest.read_text().splitlines()]
+    assert sorted(line["input"] for line in lines) == sorted(str(job.source) for job in jobs)  # once each
+    assert {Path(line["input"]).name for line in lines if line["error"]} == {"aa.jpg", "b.png"}
+    assert all((line["ms"] is None) == bool(line["error"]) for line in lines)
+    left = plan([folder], tmp_path / "out", resume=True)
+    assert {job.source for job in left} == set(errors)
+    for job in jobs:
+        if job.source in errors:
+            assert not job.target.exists()
+        else:
+            assert read_picture(job.target).size == read_picture(job.source).size
+
+
+class Slow:
+    """A stylizer for up to three small pictures at once. most: how many there were."""
+
+    def __init__(self) -> None:
+        self.now: list[int] = []
+        self.most = 0
+        self.seen: list[tuple[int, int]] = []  # pixels, lanes
+
+    def lanes(self, height: int, width: int) -> int:
+        return 3 if height * width < 1000 else 1
+
+    def stylize(self, photograph: np.ndarray, lanes: int) -> np.ndarray:
+        self.now.append(1)
+        self.most = max(self.most, len(self.now))
+        time.sleep(0.01)
+        self.now.pop()
+        self.seen.append((photograph.size // 3, lanes))
+        return photograph
+
+
+def test_several_small_pictures_at_once_and_large_ones_last(folder: Path, tmp_path: Path) -> None:
+    for i in range(20):
+        Image.fromarray(noise(8, 8, seed=i)).save(folder / f"more{i}.png")
+    jobs = plan([folder], tmp_path / "out")
+    stylizer = Slow()
+    manifest = tmp_path / "manifest"
+    assert not stylize_files(stylizer, jobs, size=None, max_megapixels=1, manifest=manifest)  # type: ignore[arg-type]
+    assert 1 < stylizer.most <= 3
+    assert [lanes for pixels, lanes in stylizer.seen] == [3] * 21 + [1] * 2
+    assert [pixels for pixels, lanes in stylizer.seen[-2:]] == [1200, 1000]
+    assert all(job.target.exists() for job in jobs)
+    assert len(manifest.read_text().splitlines()) == len(jobs)
+
+
+def test_few_pictures_are_held_at_a_time(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However slow the disk is: no thread reads a picture before it has written the one before."""
+    read, written, most = [], [], []
+    real_read, real_write = batch.read_picture, batch.write_picture
+
+    def count(*args: Any, **options: Any) -> Any:
+        read.append(1)
+        most.append(len(read) - len(written))
+        return real_read(*args, **options)
+
+    monkeypatch.setattr(batch, "read_picture", count)
+    monkeypatch.setattr(
+        batch, "write_picture", lambda *args: (time.sleep(0.02), real_write(*args), written.append(1))[1]
+    )
+    for i in range(30):
+        Image.fromarray(noise(8, 8, seed=i)).save(folder / f"more{i}.png")
+    (folder / "b.gif").unlink()
+    for large in ("a.jpg", "sub/a.png"):
+        (folder / large).unlink()
+    jobs = plan([folder], tmp_path / "out")
+    assert not stylize_files(Slow(), jobs, size=None, max_megapixels=1)  # type: ignore[arg-type]
+    assert len(written) == len(jobs) == 30
+    assert max(most) <= 3
+
+
+def test_a_failure_stops_all(folder: Path, tmp_path: Path) -> None:
+    for i in range(20):
+        Image.fromarray(noise(8, 8, seed=i)).save(folder / f"more{i}.png")
+
+    class Broken(Slow):
+        def stylize(self, photograph: np.ndarray, lanes: int) -> np.ndarray:
+            super().stylize(photograph, lanes)
+            raise ZeroDivisionError
+
+    stylizer = Broken()
+    with pytest.raises(ZeroDivisionError):
+        stylize_files(stylizer, plan([folder], tmp_path / "out"), size=None, max_megapixels=1)  # type: ignore[arg-type]
+    assert len(stylizer.seen) <= 3
+
+
+def test_a_manifest_that_cannot_be_written(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ImageError, match="cannot write the manifest"):
+        stylize_files(
+            None,  # type: ignore[arg-type]
+            plan([folder], tmp_path / "out"),
+            size=None,
+            max_megapixels=1,
+            manifest=tmp_path / "file" / "m",
+        )
+
+
+def test_alpha_date_and_size(tmp_path: Path, network: TransformerNet) -> None:
+    from faststyle.inference.stylizer import Stylizer
+
+    image = Image.fromarray(noise(40, 60))
+    image.putalpha(Image.fromarray(noise(40, 60)[..., 1]))
+    exif = Image.Exif()
+    exif.get_ifd(0x8769)[0x9003] = "2020:01:02 03:04:05"
+    image.save(tmp_path / "a.png", exif=exif.tobytes())
+    (job,) = plan([tmp_path / "a.png"], tmp_path / "b.png")
+    stylize_file(Stylizer(Torch(network, find_device("cpu"), None, "exact"), {}), job, size=20, max_megapixels=1)
+    before, after = read_picture(tmp_path / "a.png"), read_picture(tmp_path / "b.png")
+    assert after.size == (20, 30)
+    assert after.alpha is not None
+    assert before.alpha is not None
+    small = np.asarray(Image.fromarray(before.alpha).resize((30, 20), Image.Resampling.LANCZOS))
+    assert np.array_equal(after.alpha, small)
+    assert after.captured == "2020:01:02 03:04:05"

@@ -1,0 +1,188 @@
+"""Losses of layers: properties of Gram matrices, of each term, and of gradients."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from faststyle.losses.layer_losses import (
+    ContentLoss,
+    CovarianceLoss,
+    GramLoss,
+    HistogramLoss,
+    PatchLoss,
+    StyleTerm,
+    covariance_matrix,
+    gram_matrix,
+)
+from faststyle.losses.perceptual_loss import TotalVariation
+
+
+@settings(max_examples=20, deadline=None)
+@given(channels=st.integers(1, 9), height=st.integers(1, 9), width=st.integers(1, 9), scale=st.floats(0.1, 100))
+def test_gram_matrix(channels: int, height: int, width: int, scale: float) -> None:
+    x = torch.randn(2, channels, height, width)
+    gram = gram_matrix(x)
+    assert gram.shape == (2, channels, channels)
+    torch.testing.assert_close(gram, gram.mT)
+    assert torch.linalg.eigvalsh(gram.double()).min() > -1e-5
+    torch.testing.assert_close(gram, torch.einsum("bihw,bjhw->bij", x, x) / (height * width))
+    torch.testing.assert_close(gram_matrix(x * scale), gram * scale**2, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(gram_matrix(torch.cat([x, x], 3)), gram)  # a mean: size does not matter
+    torch.testing.assert_close(gram_matrix(x.flip(3)), gram, rtol=1e-4, atol=1e-5)  # nor position
+
+
+def test_gram_matrix_gradient() -> None:
+    x = torch.randn(2, 3, 4, 5, dtype=torch.float64, requires_grad=True)
+    weights = torch.randn(2, 3, 3)  # not symmetric
+    (ours,) = torch.autograd.grad((gram_matrix(x) * weights).sum(), x)
+    (expected,) = torch.autograd.grad((torch.einsum("bihw,bjhw->bij", x, x) / 20 * weights).sum(), x)
+    torch.testing.assert_close(ours, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_gram_matrix_stays_float32_under_autocast() -> None:
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        gram = gram_matrix(torch.full((1, 4, 8, 8), 300.0, dtype=torch.bfloat16))
+    assert gram.dtype == torch.float32
+    assert (gram == 90_000).all()
+
+
+def test_papers_sums() -> None:
+    """Against the formulas written out for one layer of N filters and M positions."""
+    n, m = 3, 20
+    f, p = torch.randn(1, n, 4, 5), torch.randn(1, n, 4, 5)
+    content = ContentLoss({"a": 1.0}, "paper")({"a": f}, {"a": p})
+    torch.testing.assert_close(content, 0.5 * (f - p).square().sum())
+    style = GramLoss({"a": 1.0}, {"a": p}, "paper")({"a": f})
+    g, a = (x.flatten(2)[0] @ x.flatten(2)[0].T for x in (f, p))
+    torch.testing.assert_close(style, (g - a).square().sum() / (4 * n**2 * m**2))
+    image = torch.rand(1, 1, 2, 2)
+    (a, b), (c, d) = image[0, 0].tolist()
+    expected = (a - b) ** 2 + (c - d) ** 2 + (a - c) ** 2 + (b - d) ** 2
+    assert TotalVariation("paper")(image).item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_relative_errors_do_not_depend_on_the_networks_scale() -> None:
+    f, p = torch.randn(2, 3, 4, 5), torch.randn(2, 3, 4, 5)
+    for scale in (0.01, 1000.0):
+        content = ContentLoss({"a": 1.0}, "relative")({"a": f * scale}, {"a": p * scale})
+        style = GramLoss({"a": 1.0}, {"a": p[:1] * scale}, "relative")({"a": f * scale})
+        torch.testing.assert_close(content, ContentLoss({"a": 1.0}, "relative")({"a": f}, {"a": p}))
+        torch.testing.assert_close(style, GramLoss({"a": 1.0}, {"a": p[:1]}, "relative")({"a": f}))
+
+
+def test_layer_weights_are_a_weighted_mean() -> None:
+    f = {"a": torch.randn(1, 3, 4, 4), "b": torch.randn(1, 3, 4, 4)}
+    p = {"a": torch.randn(1, 3, 4, 4), "b": torch.randn(1, 3, 4, 4)}
+    a, b, both = (ContentLoss(w, "relative")(f, p) for w in ({"a": 1.0}, {"b": 1.0}, {"a": 1.0, "b": 3.0}))
+    torch.testing.assert_close(both, 0.25 * a + 0.75 * b)
+
+
+STYLE_TERMS: list[type[StyleTerm]] = [GramLoss, CovarianceLoss, HistogramLoss, PatchLoss]
+every_style_term = pytest.mark.parametrize("kind", STYLE_TERMS)
+both_sums = pytest.mark.parametrize("normalize", ["relative", "paper"])
+
+
+def features(batch: int, height: int = 8, width: int = 9, seed: int = 0, channels: int = 4) -> dict[str, torch.Tensor]:
+    random = torch.Generator().manual_seed(seed)
+    shape = (batch, channels, height, width)
+    return {layer: torch.randn(shape, generator=random, dtype=torch.float64) for layer in ("a", "b")}
+
+
+def shuffled(x: torch.Tensor) -> torch.Tensor:
+    order = torch.randperm(x.shape[2] * x.shape[3], generator=torch.Generator().manual_seed(3))
+    return x.flatten(2)[..., order].reshape(x.shape)
+
+
+WEIGHTS = {"a": 1.0, "b": 0.5}
+
+
+@every_style_term
+@both_sums
+class TestStyleTerms:
+    def test_zero_on_its_own_target(self, kind: type[StyleTerm], normalize: str) -> None:
+        style = features(1)
+        loss = kind(WEIGHTS, style, normalize)
+        assert loss(style) < 1e-20
+        assert loss(features(1, seed=1)) > 1e-3
+
+    def test_gradient_against_finite_differences(self, kind: type[StyleTerm], normalize: str) -> None:
+        loss = kind({"a": 1.0}, features(1, 6, 5), normalize)
+        x = features(2, 5, 6, seed=1)["a"].requires_grad_()
+        assert torch.autograd.gradcheck(lambda x: loss({"a": x}), x, eps=1e-7, atol=1e-5)
+
+    def test_a_batch_equals_one_by_one(self, kind: type[StyleTerm], normalize: str) -> None:
+        loss = kind(WEIGHTS, features(1), normalize)
+        batch = features(3, 7, 6, seed=1)
+        each = [loss({layer: x[i : i + 1] for layer, x in batch.items()}) for i in range(3)]
+        torch.testing.assert_close(loss(batch), torch.stack(each).mean())
+
+    def test_masks_of_ones_equal_no_mask(self, kind: type[StyleTerm], normalize: str) -> None:
+        style, x = features(1), features(2, 7, 6, seed=1)
+        ones = torch.ones(1, 1, 16, 18, dtype=torch.float64)
+        torch.testing.assert_close(kind(WEIGHTS, style, normalize, ones, ones)(x), kind(WEIGHTS, style, normalize)(x))
+
+    def test_only_the_masked_part_counts(self, kind: type[StyleTerm], normalize: str) -> None:
+        """Content outside the mask changes nothing; style outside the style mask is not seen."""
+        left = torch.zeros(1, 1, 8, 12, dtype=torch.float64)
+        left[..., :6] = 1
+        style, x = features(1, 8, 12), features(1, 8, 12, seed=1)
+        loss = kind(WEIGHTS, style, normalize, left, left)
+        beyond = 7 if kind is PatchLoss else 6  # a patch on the border has a column more
+        for changed in (style, x):
+            before = kind(WEIGHTS, style, normalize, left, left)(x)
+            for values in changed.values():
+                values[..., beyond:] += 5
+            torch.testing.assert_close(kind(WEIGHTS, style, normalize, left, left)(x), before)
+            torch.testing.assert_close(before, loss(x))
+
+    def test_a_region_smaller_than_a_position_still_counts(self, kind: type[StyleTerm], normalize: str) -> None:
+        dot = torch.zeros(1, 1, 64, 64, dtype=torch.float64)
+        dot[..., 30, 30] = 1
+        loss = kind(WEIGHTS, features(1), normalize, dot, dot)
+        assert loss(features(1, seed=1)).isfinite()
+        assert loss(features(1, seed=1)) > 0
+
+    def test_positions_may_be_shuffled_or_not(self, kind: type[StyleTerm], normalize: str) -> None:
+        style = features(1)
+        loss = kind(WEIGHTS, style, normalize)
+        moved = loss({layer: shuffled(x) for layer, x in style.items()})
+        assert moved > 0.01 if kind is PatchLoss else moved < 1e-20
+
+
+def test_covariance_ignores_the_mean() -> None:
+    x = features(2)["a"]
+    torch.testing.assert_close(covariance_matrix(x + 3), covariance_matrix(x))
+    centred = x - x.mean((2, 3), keepdim=True)
+    torch.testing.assert_close(covariance_matrix(x), gram_matrix(centred))
+    flat = x.flatten(2)
+    torch.testing.assert_close(covariance_matrix(x)[0], torch.cov(flat[0], correction=0))
+
+
+def test_guided_gram_matrix_is_a_weighted_mean() -> None:
+    x, mask = features(1)["a"], torch.rand(1, 1, 8, 9, dtype=torch.float64)
+    expected = torch.einsum("bihw,bjhw,bhw->bij", x, x, mask[:, 0]) / mask.sum()
+    torch.testing.assert_close(gram_matrix(x, mask), expected)
+    torch.testing.assert_close(gram_matrix(x, mask * 0.1), expected)
+
+
+def test_histogram_loss_knows_only_the_histogram() -> None:
+    """A stretched and shifted channel is as far as its sorted values are, at any size of the style."""
+    x = features(1)["a"]
+    loss = HistogramLoss({"a": 1.0}, {"a": x}, "paper")
+    torch.testing.assert_close(loss({"a": x + 2}), torch.tensor(4.0 * x.numel(), dtype=torch.float64))
+    twice = HistogramLoss({"a": 1.0}, {"a": x.repeat(1, 1, 2, 1)}, "relative")
+    assert twice({"a": x}) < 0.02
+
+
+def test_patch_loss_finds_the_patches_anywhere() -> None:
+    """A picture made of the style's own patches has no loss, wherever they are."""
+    style = features(1, 9, 9)["a"]
+    loss = PatchLoss({"a": 1.0}, {"a": style}, "relative")
+    assert loss({"a": style[:, :, 2:, 4:]}) < 1e-20
+    assert loss({"a": style[:, :, 1:, 4:]}) > 0.01  # patches that the stride leaves out
+
+
+def test_patch_loss_on_features_smaller_than_a_patch() -> None:
+    loss = PatchLoss({"a": 1.0}, features(1, 2, 2), "relative")
+    assert loss(features(1, 1, 2)).isfinite()
