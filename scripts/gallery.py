@@ -2,25 +2,26 @@
 
 import argparse
 from pathlib import Path
-from typing import Any
 
+from faststyle.checkpoint import Header
 from faststyle.commands.terminal import one_line_errors
 from faststyle.imaging.images import contact_sheet, read_picture, resize_shorter_side, resize_to, write_picture
-from faststyle.inference.stylizer import Stylizer
 from faststyle.imaging.sample_photos import sample_photograph
+from faststyle.inference.stylizer import Stylizer
+from faststyle.resources import CHECKPOINTS, shipped_styles, style_picture
 
-FOLDER = Path(__file__).resolve().parent.parent / "checkpoints"
-SAMPLES = ("astronaut", "coffee", "cat")
+SHOWN = ("astronaut", "coffee", "cat")
 HEIGHT = 400
+ALL = CHECKPOINTS.parent / "docs" / "images" / "all.jpg"
 
 HEADER = """# Shipped styles
 
-Apply one by its name: `uv run python scripts/stylize.py photo.jpg --checkpoint NAME --output styled.jpg`.
+Apply one by its name: `faststyle stylize photo.jpg --checkpoint NAME --output styled.jpg`.
 
 Content and style error are means over photographs that were not trained on, under the loss network that trained
 (relative errors; a style error of 0.03 shows the painting, 0.25 is a tint). The files hold this and the whole recipe
-in their metadata. `start.safetensors` was The Starry Night after 400 steps under the compact network. This page and its
-pictures are made by `scripts/gallery.py`.
+in their metadata; `init=` of a file that is not here was an early state of The Starry Night. This page and its pictures
+are made by `scripts/gallery.py`.
 
 The loss network was the original VGG-19 of Simonyan & Zisserman (2014), released by the Visual Geometry Group, Oxford,
 under CC BY 4.0, or the compact network distilled from it. Errors under the two differ a little; BENCHMARKS.md judges
@@ -30,43 +31,44 @@ all by VGG-19. The photographs are scikit-image's samples; the paintings are in 
 
 def main() -> None:
     """One picture for each style, and one with all of them for the project's README."""
-    photographs = [resize_shorter_side(read_picture(sample_photograph(name)), HEIGHT).rgb for name in SAMPLES]
+    photographs = [resize_shorter_side(read_picture(sample_photograph(name)), HEIGHT).rgb for name in SHOWN]
     sections = [HEADER]
     rows = [[resize_to(p, HEIGHT // 2, p.shape[1] * (HEIGHT // 2) // p.shape[0]) for p in photographs]]
-    for path in sorted(FOLDER.glob("*.safetensors")):
+    for path in shipped_styles():
         stylizer = Stylizer.load(path, device="cpu")
         stylized = [stylizer.stylize(photograph) for photograph in photographs]
-        write_picture(FOLDER / "images" / f"{path.stem}.jpg", contact_sheet([stylized]))
+        write_picture(style_picture(path), contact_sheet([stylized]))
         rows.append([resize_to(p, HEIGHT // 2, p.shape[1] * (HEIGHT // 2) // p.shape[0]) for p in stylized])
-        sections.append(describe(path, stylizer.info))
-    write_picture(FOLDER / "images" / "all.jpg", contact_sheet(rows))
-    (FOLDER / "README.md").write_text("\n".join(sections))
+        sections.append(describe(path, stylizer.header))
+    write_picture(ALL, contact_sheet(rows))
+    (CHECKPOINTS / "README.md").write_text("\n".join(sections))
 
 
-def describe(path: Path, info: dict[str, Any]) -> str:
+def describe(path: Path, header: Header) -> str:
     """The section of one style."""
-    style, recipe, errors = info["style"], info["recipe"], info["evaluation"]
-    data, loss, network = recipe["data"], recipe["loss"], recipe["loss_network"]
-    time = f", {info['seconds'] / 60:.0f} min on {info['device']}" if "seconds" in info else ""
+    recipe, outcome = header.recipe, header.outcome
+    assert recipe is not None  # shipped weights have both
+    assert outcome is not None
+    time = f", {outcome.seconds / 60:.0f} min on {outcome.device}" if outcome.seconds else ""
     settings = {
         "style": path.stem,
-        "style.size": style["size"],
-        "loss.style_weight": f"{loss['style_weight']:g}",
-        "loss_network": network["architecture"],
-        "data.image_size": data["image_size"],
-        "trainer.max_steps": recipe["max_steps"],
-        "init": recipe["init"],
+        "style.size": recipe.style.size,
+        "loss.style_weight": f"{recipe.loss.style_weight:g}",
+        "loss_network": recipe.loss_network.architecture,
+        "data.image_size": recipe.data.image_size,
+        "trainer.max_steps": recipe.max_steps,
+        "init": recipe.init,
     }
     command = " ".join(f"{key}={value}" for key, value in settings.items() if value)
-    megabytes = path.stat().st_size / 1e6
+    style, data, errors, megabytes = recipe.style, recipe.data, outcome.evaluation, path.stat().st_size / 1e6
     return f"""## {path.stem}
 
-{style["title"]}, {style["artist"]}, {style["year"]} ([source]({style["source"]})).
-{info["step"]} steps of {data["batch_size"]} crops of {data["image_size"]} px under {network["architecture"]}{time}:
+{style.title}, {style.artist}, {style.year} ([source]({style.source})).
+{outcome.step} steps of {data.batch_size} crops of {data.image_size} px under {recipe.loss_network.architecture}{time}:
 `{command}`.
 Content error {errors["content_error"]:.2f}, style error {errors["style_error"]:.3f}, {megabytes:.2f} MB.
 
-![{path.stem} on {", ".join(SAMPLES)}](images/{path.stem}.jpg)
+![{path.stem} on {", ".join(SHOWN)}](images/{path.stem}.jpg)
 """
 
 

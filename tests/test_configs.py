@@ -9,7 +9,13 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig
 
 from conftest import ROOT, SHARED
-from faststyle.modeling.loss_network import ARCHITECTURES, EMBEDDED, build_loss_network, choose_architecture, load_loss_network
+from faststyle.modeling.loss_network import (
+    ARCHITECTURES,
+    EMBEDDED,
+    build_loss_network,
+    choose_architecture,
+    load_loss_network,
+)
 from faststyle.losses.perceptual_loss import PerceptualLoss
 from faststyle.modeling.transformer_net import TransformerNet
 from faststyle.experiments.build import build_network, layer_weights, loss_layers, loss_settings

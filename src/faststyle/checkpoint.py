@@ -1,53 +1,110 @@
 """Weights files: one ``.safetensors`` = weights + network configuration + how they were made.
 
-Lightning checkpoints (``.ckpt``) are read, too, without running code from them.
+Lightning checkpoints (``.ckpt``) are read, too, without running code from them. Tensors are NumPy arrays; torch is
+loaded for a ``.ckpt`` file, and where a network is asked for.
 """
 
+from __future__ import annotations  # the types name torch, which is loaded only when a network is asked for
+
 import json
+import re
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import safetensors
-import safetensors.torch
-import torch
-from torch import Tensor, nn
+import safetensors.numpy
+from numpy.typing import NDArray
 
+from faststyle.config import METADATA_KEY, NetworkConfig, Outcome, Recipe, from_dict
 from faststyle.errors import CheckpointError, ConfigError
 from faststyle.files import replacing
-from faststyle.modeling.transformer_net import NetworkConfig, TransformerNet
+from faststyle.resources import find_weights
 
-SHIPPED = Path(__file__).resolve().parents[2] / "checkpoints"
-KEY = "faststyle"  # of the JSON in the file's metadata
-FORMAT = 1
-OLDER: dict[str, Any] = {"patch": 1}  # what files of before this setting mean
-GONE = {"separable"}  # settings of an earlier version
+if TYPE_CHECKING:
+    import torch
+
+    from faststyle.modeling.transformer_net import TransformerNet
+
+FORMAT = 2
+
+Tensors = dict[str, NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a file says of itself; ``recipe`` and ``outcome`` may be unknown."""
+
+    network: NetworkConfig
+    recipe: Recipe | None = None
+    outcome: Outcome | None = None
+
+    def to_json(self) -> str:
+        known = {key: value for key, value in asdict(self).items() if value is not None}
+        return json.dumps({"format": FORMAT} | known)
+
+    @classmethod
+    def from_values(cls, values: Any) -> Header:
+        """Of the decoded JSON. Raises ``ConfigError`` if there is no usable network; a recipe or an outcome that cannot
+        be read is None."""
+        if not isinstance(values, dict):
+            raise ConfigError("its metadata is no JSON object")
+        if values.get("format") == 1:
+            values = _upgrade_header(values)
+        network = from_dict(NetworkConfig, values.get("network"))
+        recipe, outcome = _read_or_none(Recipe, values.get("recipe")), _read_or_none(Outcome, values.get("outcome"))
+        return cls(network, recipe, outcome)
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A network and what is known of it: ``style``, ``recipe``, ``losses``, ``evaluation`` (plain values)."""
+    """A network's weights by name, and what the file says of them."""
 
-    network: TransformerNet
-    info: dict[str, Any]
+    header: Header
+    tensors: Tensors
+
+    def build_network(self) -> TransformerNet:
+        """In float32 on the CPU, in evaluation mode."""
+        import torch
+
+        from faststyle.modeling.transformer_net import TransformerNet
+
+        network = TransformerNet(self.header.network)
+        network.load_state_dict({name: torch.from_numpy(array) for name, array in self.tensors.items()})
+        return network.eval()
 
 
-def save_weights(path: str | Path, network: TransformerNet, info: dict[str, Any]) -> None:
+def _read_or_none(kind: Any, values: Any) -> Any:
+    try:
+        return from_dict(kind, values)
+    except ConfigError:
+        return None
+
+
+def save_weights(
+    path: str | Path, network: TransformerNet, recipe: Recipe | None = None, outcome: Outcome | None = None
+) -> None:
     """Writes half-precision weights, whole or not at all.
 
     Raises ``CheckpointError`` if a weight is not finite in half precision or the suffix is not ``.safetensors``.
     """
-    write_half(path, network, {"format": FORMAT, "network": asdict(network.config), **info})
+    write_tensors(path, network, Header(network.config, recipe, outcome).to_json())
 
 
-def write_half(path: str | Path, network: nn.Module, header: dict[str, Any]) -> None:
-    """The tensors of any network with a header. Raises as ``save_weights``."""
+def write_tensors(path: str | Path, network: torch.nn.Module, header: str) -> None:
+    """The tensors of any network in half precision, with a JSON header. Raises as ``save_weights``."""
     path = check_weights_path(path)
-    tensors = {name: value.detach().cpu().half().contiguous() for name, value in network.state_dict().items()}
+    with np.errstate(over="ignore"):  # what overflows is refused below
+        tensors = {
+            name: value.detach().cpu().contiguous().numpy().astype(np.float16)
+            for name, value in network.state_dict().items()
+        }
     _check_finite(tensors, str(path))
     with replacing(path) as temporary:
         # not save_file, which makes a file that only its owner may read
-        temporary.write_bytes(safetensors.torch.save(tensors, metadata={KEY: json.dumps(header)}))
+        temporary.write_bytes(safetensors.numpy.save(tensors, metadata={METADATA_KEY: header}))
 
 
 def check_weights_path(path: str | Path) -> Path:
@@ -58,19 +115,8 @@ def check_weights_path(path: str | Path) -> Path:
     return path
 
 
-def find_weights(name: str | Path) -> Path:
-    """A file, or the shipped style of that name. Raises ``CheckpointError`` that lists the shipped ones."""
-    path, shipped = Path(name), SHIPPED / f"{name}.safetensors"
-    if path.is_file() or path.suffix:
-        return path
-    if not shipped.is_file():
-        known = ", ".join(sorted(path.stem for path in SHIPPED.glob("*.safetensors")))
-        raise CheckpointError(f"no checkpoint {name}; shipped styles: {known}")
-    return shipped
-
-
-def load_checkpoint(path: str | Path) -> Checkpoint:
-    """Reads ``.safetensors`` or a Lightning ``.ckpt`` into a float32 network on the CPU, in evaluation mode.
+def read_checkpoint(path: str | Path) -> Checkpoint:
+    """Reads ``.safetensors`` or a Lightning ``.ckpt``.
 
     path: a file, or the name of a shipped style.
 
@@ -85,57 +131,97 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
     readers = {".safetensors": _read_safetensors, ".ckpt": _read_lightning}
     if path.suffix not in readers:
         raise CheckpointError(f"{path}: a checkpoint's suffix must be one of {', '.join(readers)}")
-    tensors, info = readers[path.suffix](path)
+    tensors, values = readers[path.suffix](path)
     try:
-        info["network"] = OLDER | {key: value for key, value in info["network"].items() if key not in GONE}
-        network = TransformerNet(NetworkConfig(**info["network"]))
-    except (KeyError, TypeError, AttributeError, ConfigError) as error:
+        header = Header.from_values(values)
+    except ConfigError as error:
         raise CheckpointError(f"{path} has no usable network configuration ({error})") from error
-    _check_fit(tensors, network, path)
+    tensors = upgrade_tensor_names(tensors)
+    _check_fit(tensors, header.network, path)
     _check_finite(tensors, str(path))
-    network.load_state_dict(tensors)
-    return Checkpoint(network.eval(), info)
+    return Checkpoint(header, tensors)
 
 
-def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def _read_safetensors(path: Path) -> tuple[Tensors, Any]:
     try:
-        with safetensors.safe_open(path, "pt") as file:
-            info = json.loads((file.metadata() or {})[KEY])
-            if not isinstance(info, dict):
-                raise CheckpointError(f"{path} is no faststyle weights file: its metadata is no JSON object")
-            return {name: file.get_tensor(name) for name in file.keys()}, info  # noqa: SIM118 - no mapping
+        with safetensors.safe_open(path, "np") as file:
+            values = json.loads((file.metadata() or {})[METADATA_KEY])
+            return {name: file.get_tensor(name) for name in file.keys()}, values  # noqa: SIM118 - no mapping
     except safetensors.SafetensorError as error:
         raise CheckpointError(f"{path} is no whole safetensors file ({error})") from error
     except (KeyError, json.JSONDecodeError) as error:
-        raise CheckpointError(f"{path} is no faststyle weights file: it has no {KEY!r} metadata") from error
+        raise CheckpointError(f"{path} is no faststyle weights file: it has no {METADATA_KEY!r} metadata") from error
 
 
-def _read_lightning(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def _read_lightning(path: Path) -> tuple[Tensors, Any]:
+    try:
+        import torch
+    except ImportError as error:
+        raise CheckpointError(f"{path}: a .ckpt file needs torch: pip install 'faststyle[train]'") from error
     try:
         loaded = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch.load raises a dozen kinds; an unsafe pickle is among them
         reason = "it wants to run code" if "Unsupported" in str(error) or "GLOBAL" in str(error) else "it is damaged"
         raise CheckpointError(f"{path} is refused: {reason}, or it is no Lightning checkpoint") from error
     try:
-        state = {name.removeprefix("network."): tensor for name, tensor in loaded["state_dict"].items()}
-        recipe = loaded["hyper_parameters"]["recipe"]
-        return state, {"network": recipe["network"], "style": recipe["style"], "recipe": recipe}
+        tensors = {name.removeprefix("network."): tensor.numpy() for name, tensor in loaded["state_dict"].items()}
+        known = loaded["hyper_parameters"]
+        recipe = known["recipe"]
+        return tensors, {"format": known.get("format", 1), "network": recipe["network"], "recipe": recipe}
     except (KeyError, TypeError, AttributeError) as error:
         raise CheckpointError(f"{path} is no checkpoint of faststyle's training (it lacks {error})") from error
 
 
-def _check_fit(tensors: dict[str, Tensor], network: TransformerNet, path: Path) -> None:
-    wanted = {name: tuple(value.shape) for name, value in network.state_dict().items()}
-    found = {name: tuple(value.shape) for name, value in tensors.items()}
-    for what, names in (("lacks", wanted.keys() - found.keys()), ("has unknown", found.keys() - wanted.keys())):
+def _check_fit(tensors: Tensors, config: NetworkConfig, path: Path) -> None:
+    wanted = config.tensor_shapes()
+    for what, names in (("lacks", wanted.keys() - tensors.keys()), ("has unknown", tensors.keys() - wanted.keys())):
         if names:
             raise CheckpointError(f"{path} {what} {len(names)} tensors, for one {min(names)}")
     for name, shape in wanted.items():
-        if found[name] != shape:
-            raise CheckpointError(f"{path}: {name} is {found[name]}, its configuration expects {shape}")
+        if tensors[name].shape != shape:
+            raise CheckpointError(f"{path}: {name} is {tensors[name].shape}, its configuration expects {shape}")
 
 
-def _check_finite(tensors: dict[str, Tensor], name: str) -> None:
-    bad = [key for key, tensor in tensors.items() if not tensor.isfinite().all()]
+def _check_finite(tensors: Tensors, name: str) -> None:
+    bad = [key for key, tensor in tensors.items() if not np.isfinite(tensor).all()]
     if bad:
         raise CheckpointError(f"{name}: infinite or NaN values in {len(bad)} tensors, for one {bad[0]}")
+
+
+# Format 1: blocks were numbered, not named; layers could be a list; some settings did not exist yet.
+_NAMES_OF_FORMAT_1 = (
+    (r"^(down\.\d+)\.0\.", r"\1.convolution."),
+    (r"^((?:down|up)\.\d+)\.1\.", r"\1.norm."),
+    (r"^(residuals\.\d+)\.block\.0\.0\.", r"\1.first.convolution."),
+    (r"^(residuals\.\d+)\.block\.0\.1\.", r"\1.first.norm."),
+    (r"^(residuals\.\d+)\.block\.1\.", r"\1.second.convolution."),
+    (r"^(residuals\.\d+)\.block\.2\.", r"\1.second.norm."),
+    (r"^(up\.\d+)\.0\.(?:\d\.)?", r"\1.upsample.convolution."),
+)
+
+
+def upgrade_tensor_names(tensors: Mapping[str, Any]) -> dict[str, Any]:
+    """Tensors by the names that a ``TransformerNet`` gives them; those of format 1 are translated."""
+    return {_upgrade_name(name): tensor for name, tensor in tensors.items()}
+
+
+def _upgrade_name(name: str) -> str:
+    for pattern, replacement in _NAMES_OF_FORMAT_1:
+        name, changed = re.subn(pattern, replacement, name)
+        if changed:
+            return name
+    return name
+
+
+def _upgrade_header(values: dict[str, Any]) -> dict[str, Any]:
+    network, recipe = values.get("network"), values.get("recipe")
+    if isinstance(network, dict):
+        network = {"patch": 1} | network
+    try:
+        loss = {"histogram_layers": {}, "patch_layers": {}, "histogram_weight": 0.0, "patch_weight": 0.0}
+        loss |= {"statistic": "gram"} | recipe["loss"]  # type: ignore[index]
+        loss |= {key: dict.fromkeys(value, 1.0) for key, value in loss.items() if isinstance(value, list)}
+        recipe = recipe | {"network": network, "loss": loss, "style": {"file": None} | recipe["style"]}  # type: ignore
+    except (KeyError, TypeError):
+        recipe = None
+    return {"network": network, "recipe": recipe, "outcome": {"seconds": None, "device": None} | values}

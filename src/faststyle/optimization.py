@@ -12,7 +12,7 @@ from faststyle.errors import ConfigError, NonFiniteLossError
 from faststyle.losses.perceptual_loss import PerceptualLoss, Region
 
 OPTIMIZERS = {"lbfgs": 1.0, "adam": 0.05}  # with their usual learning rates
-MIN_SIDE = 32  # pixels, of the coarsest picture
+SMALLEST_SIDE = 32  # pixels, of the coarsest picture
 HISTORY = 20  # steps and gradients from which L-BFGS estimates the curvature; 100 gained nothing
 LINE_SEARCH = 25  # evaluations at most in one iteration; nearly all take one
 NOISE = 0.1  # standard deviation around mid-grey
@@ -141,9 +141,9 @@ class _Clamp(torch.autograd.Function):
 
 
 def pyramid(size: tuple[int, int], scales: int) -> list[tuple[int, int]]:
-    """Sizes (height, width) from coarse to ``size``, each twice the one before, none with a side under ``MIN_SIDE``."""
+    """Sizes (height, width) from coarse to ``size``, each twice the one before, no side under ``SMALLEST_SIDE``."""
     sizes = [(round(size[0] / 2**level), round(size[1] / 2**level)) for level in reversed(range(scales))]
-    return [small for small in sizes if min(small) >= MIN_SIDE] or [size]
+    return [small for small in sizes if min(small) >= SMALLEST_SIDE] or [size]
 
 
 def resize(images: Tensor, height: int, width: int) -> Tensor:
@@ -166,7 +166,7 @@ def region_at(region: Region, scale: float) -> Region:
     if scale == 1:
         return region
     shrink = {
-        name: resize(picture, *(max(MIN_SIDE, round(side * scale)) for side in picture.shape[-2:]))
+        name: resize(picture, *(max(SMALLEST_SIDE, round(side * scale)) for side in picture.shape[-2:]))
         for name, picture in (("style", region.style), ("style_mask", region.style_mask), ("mask", region.mask))
         if picture is not None
     }

@@ -4,7 +4,14 @@ import pytest
 
 from faststyle.errors import ImageError
 from faststyle.imaging.images import decode_picture, read_picture
-from faststyle.imaging.sample_photos import HELD_OUT, HELD_OUT_CROPS, SAMPLES, read_sample_crop, sample_crop_names, sample_photograph
+from faststyle.imaging.sample_photos import (
+    HELD_OUT,
+    HELD_OUT_CROPS,
+    SAMPLES,
+    read_sample_crop,
+    sample_crop_names,
+    sample_photograph,
+)
 
 
 @pytest.mark.parametrize("name", SAMPLES)

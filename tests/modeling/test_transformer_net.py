@@ -10,7 +10,15 @@ from torch import Tensor
 
 from conftest import make_config
 from faststyle.errors import ConfigError
-from faststyle.modeling.transformer_net import NORMS, PADDINGS, UPSAMPLERS, InstanceNorm, TransformerNet, to_images, to_pixels
+from faststyle.modeling.transformer_net import (
+    NORMS,
+    PADDINGS,
+    UPSAMPLERS,
+    InstanceNorm,
+    TransformerNet,
+    to_images,
+    to_pixels,
+)
 
 
 @settings(max_examples=25, deadline=None)

@@ -3,56 +3,60 @@
 import argparse
 from pathlib import Path
 
-from faststyle.commands.terminal import log_to_terminal, one_line_errors
+from faststyle.commands.terminal import build_parser, run_parsed
 from faststyle.errors import ImageError
 
-LAYERS = ["relu1_2", "relu2_2", "relu3_2", "relu3_3", "relu4_1"]
+
+def run(argv: list[str]) -> int:
+    """The exit code."""
+    return run_parsed(parse(argv), compare)
 
 
-def parse(argv: list[str] | None = None) -> argparse.Namespace:
+def parse(argv: list[str]) -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        description="For each layer: R^2 of the features through a linear map, relative error of the Gram matrices, "
-        "cosine of the gradients of style and content error with respect to the picture."
+    parser = build_parser(
+        "compare-loss-networks",
+        "For each layer: R^2 of the features through a linear map, relative error of the Gram matrices, "
+        "cosine of the gradients of style and content error with respect to the picture.",
     )
     add = parser.add_argument
-    add("--student", default="default", help="weights of a compact network; default: the embedded ones")
+    add("--student", default="default", help="weights of a compact network; default: the shipped ones")
     add("--weights", default="default", help="file of VGG-19's weights; default: torchvision's, downloaded")
     add("--images", required=True, type=Path, metavar="DIR", help="photographs")
     add("--style", required=True, type=Path, help="a painting")
     add("--checkpoint", nargs="+", default=[], type=Path, metavar="FILE", help="weights that stylise the photographs")
-    add(
-        "--layers", nargs="+", default=["relu1_2", "relu2_2", "relu3_2", "relu3_3", "relu4_1"], help="layers to compare"
-    )
+    add("--layers", nargs="+", metavar="LAYER", help="to compare; default: those of the default loss")
     add("--fit", type=Path, metavar="DIR", help="pictures to fit the linear maps on; default: the first half of DIR")
     add("--size", type=int, default=256, help="shorter side of all pictures in pixels; default: %(default)s")
-    add("--debug", action="store_true", help="tracebacks in place of one-line errors")
     return parser.parse_args(argv)
 
 
-def main(args: argparse.Namespace) -> None:
+def compare(args: argparse.Namespace) -> None:
     """Prints a table for the photographs, and one for what each checkpoint makes of them.
 
     The linear maps are fitted on the first half of the pictures, the figures are means over the second half.
     """
     import torch  # after --help has been answered
 
+    from faststyle.checkpoint import read_checkpoint
     from faststyle.evaluation.loss_network_agreement import agreement
-    from faststyle.checkpoint import load_checkpoint
+    from faststyle.experiments.schema import balanced_loss
     from faststyle.imaging.images import find_pictures, read_picture, resize_shorter_side
+    from faststyle.losses.perceptual_loss import needed_layers
     from faststyle.modeling.loss_network import load_loss_network
-    from faststyle.modeling.transformer_net import to_images
+    from faststyle.modeling.pixels import to_image
 
     def load(path: Path) -> torch.Tensor:
-        return to_images(torch.tensor(resize_shorter_side(read_picture(path), args.size).rgb)[None])
+        return to_image(resize_shorter_side(read_picture(path), args.size).rgb)
 
     photographs = [load(path) for path in find_pictures(args.images)]
     if len(photographs) < 2:
         raise ImageError(f"expected at least two pictures in {args.images}, found {len(photographs)}")
-    student = load_loss_network("compact", args.layers, weights=args.student)
-    teacher = load_loss_network("vgg19", args.layers, weights=args.weights)
+    layers = args.layers or sorted(needed_layers(balanced_loss(), "vgg19"))
+    student = load_loss_network("compact", layers, weights=args.student)
+    teacher = load_loss_network("vgg19", layers, weights=args.weights)
     half = len(photographs) // 2
-    networks = {path.stem: load_checkpoint(path).network for path in args.checkpoint}
+    networks = {path.stem: read_checkpoint(path).build_network() for path in args.checkpoint}
     sets = {"photographs": (photographs, [x.flip(-1) for x in photographs])}  # as different as a mirror image
     with torch.no_grad():
         sets |= {name: ([net(x) for x in photographs], photographs) for name, net in networks.items()}
@@ -69,10 +73,3 @@ def main(args: argparse.Namespace) -> None:
         for layer, row in rows.items():
             cosines = f"{row.style_cosine:13.3f} {row.content_cosine:15.3f}"
             print(f"{layer:20} {row.r2:6.3f} {row.gram_error:11.4f} {cosines}")
-
-
-if __name__ == "__main__":
-    arguments = parse()
-    log_to_terminal()
-    with one_line_errors(debug=arguments.debug):
-        main(arguments)

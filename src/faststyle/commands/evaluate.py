@@ -6,21 +6,25 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from faststyle.commands.terminal import log_to_terminal, one_line_errors
+from faststyle.commands.terminal import build_parser, run_parsed
 from faststyle.errors import ConfigError, ImageError
-from faststyle.imaging.images import find_pictures, read_picture, resize_shorter_side
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, nn
 
-STYLE_WEIGHT, STYLE_SIZE = 10.0, 512  # where no checkpoint says what it was trained with: those of conf/
 SMALLEST = 32  # pixels
 
 
-def parse(argv: list[str] | None = None) -> argparse.Namespace:
+def run(argv: list[str]) -> int:
+    """The exit code."""
+    return run_parsed(parse(argv), evaluate_candidates)
+
+
+def parse(argv: list[str]) -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        description="Content and style error (relative: a style error of 0.03 shows the painting, 0.25 is a tint), "
+    parser = build_parser(
+        "evaluate",
+        "Content and style error (relative: a style error of 0.03 shows the painting, 0.25 is a tint), "
         "under a second loss network too; SSIM of the luminance; checkerboard (power at periods of 2 and 4 px over "
         "that around them, 1 is none); forward milliseconds; and the iterations of image optimisation (L-BFGS, from "
         "the photograph) that reach a network's objective, content error + style weight x style error. Several "
@@ -38,12 +42,15 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
         "weights are given or cached, else compact")  # fmt: skip
     add("--weights", default="default", help="file of the loss network's weights; default: torchvision's, downloaded")
     add("--size", type=int, default=256, help="shorter side of the photographs in pixels; default: %(default)s")
-    add("--style-size", type=int, help="shorter side of the painting; default: the first checkpoint's, else 512")
-    add("--style-weight", type=float, help="in the objective; default: the first checkpoint's, else 10")
+    add(
+        "--style-size",
+        type=int,
+        help="shorter side of the painting; default: the first checkpoint's, else that of conf/",
+    )
+    add("--style-weight", type=float, help="in the objective; default: the first checkpoint's, else that of conf/")
     add("--iterations", type=int, default=40, help="of image optimisation at most; 0 for none; default: %(default)s")
     add("--json", type=Path, metavar="FILE", help="write all figures there, too")
     add("--plot", type=Path, metavar="PNG", help="objective against iterations, each checkpoint as a level line")
-    add("--debug", action="store_true", help="tracebacks in place of one-line errors")
     return parser.parse_args(argv)
 
 
@@ -63,13 +70,16 @@ def check(args: argparse.Namespace) -> None:
 
 def load(path: Path, size: int) -> "Tensor":
     """(1, 3, H, W) in [0, 1], its shorter side at ``size``."""
-    from faststyle.modeling.transformer_net import to_image
+    from faststyle.imaging.images import read_picture, resize_shorter_side
+    from faststyle.modeling.pixels import to_image
 
     return to_image(resize_shorter_side(read_picture(path), size).rgb)
 
 
 def find_photographs(path: Path) -> dict[str, Path]:
     """Those in a folder by their names in it, or the one. Raises ``ImageError`` if there is none."""
+    from faststyle.imaging.images import find_pictures
+
     if not path.is_dir():
         return {path.name: path}
     photographs = {str(found.relative_to(path)): found for found in find_pictures(path)}
@@ -78,49 +88,48 @@ def find_photographs(path: Path) -> dict[str, Path]:
     return photographs
 
 
-def main(args: argparse.Namespace) -> None:
+def evaluate_candidates(args: argparse.Namespace) -> None:
     """Prints a table for each candidate, and what compares them."""
-    from faststyle import comparison  # after --help has been answered: seconds to import
-    from faststyle.checkpoint import load_checkpoint
-    from faststyle.evaluation.metrics import CONTENT_LAYERS, STYLE_LAYERS, build_measure
-    from faststyle.files import replacing
-    from faststyle.modeling.loss_network import choose_architecture
+    from faststyle.checkpoint import read_checkpoint
+    from faststyle.evaluation import candidates as tables  # seconds to import
+    from faststyle.evaluation.metrics import build_measure
     from faststyle.evaluation.plot import plot_objectives
+    from faststyle.experiments.schema import balanced_loss, default_style_size
+    from faststyle.files import replacing
+    from faststyle.losses.perceptual_loss import needed_layers
+    from faststyle.modeling.loss_network import choose_architecture
 
     check(args)
-    checkpoints = {str(name): load_checkpoint(name) for name in args.checkpoint or []}
-    recipe = next((checkpoint.info.get("recipe", {}) for checkpoint in checkpoints.values()), {})
-    images = {name: load(path, args.size) for name, path in find_photographs(args.images).items()}
-    style = load(args.style, args.style_size or recipe.get("style", {}).get("size", STYLE_SIZE))
+    checkpoints = {str(name): read_checkpoint(name) for name in args.checkpoint or []}
+    recipe = next((checkpoint.header.recipe for checkpoint in checkpoints.values()), None)
+    loss = balanced_loss()
+    size = args.style_size or (recipe.style.size if recipe else default_style_size())
     weight = args.style_weight
     if weight is None:
-        weight = recipe.get("loss", {}).get("style_weight", STYLE_WEIGHT)
-    judge = choose_architecture(args.loss_network, [*CONTENT_LAYERS, *STYLE_LAYERS], weights=args.weights)
-    measure = build_measure(judge, style, weights=args.weights, style_weight=weight)
-    second = None if judge == "compact" else build_measure("compact", style, weights="default", style_weight=weight)
+        weight = recipe.loss.style_weight if recipe else loss.style_weight
+    images = {name: load(path, args.size) for name, path in find_photographs(args.images).items()}
+    style = load(args.style, size)
+    architecture = choose_architecture(args.loss_network, needed_layers(loss, args.loss_network), weights=args.weights)
+    measure = build_measure(architecture, style, loss, weights=args.weights, style_weight=weight)
+    second = None
+    if architecture != "compact":
+        second = build_measure("compact", style, loss, weights="default", style_weight=weight)
 
-    networks = {name: checkpoint.network for name, checkpoint in checkpoints.items()}
-    finished = {str(path): comparison.Finished(load(path, args.size)) for path in args.stylized or []}
-    candidates = comparison.measure_candidates(networks | finished, images, measure, second)
+    networks: dict[str, nn.Module] = {name: checkpoint.build_network() for name, checkpoint in checkpoints.items()}
+    networks |= {str(path): tables.Finished(load(path, args.size)) for path in args.stylized or []}
+    candidates = tables.measure_candidates(networks, images, measure, second)
     optimized = None
     if args.iterations:
-        optimized = comparison.optimize_all(measure, images, iterations=args.iterations)
-        comparison.find_equivalents(candidates, optimized.curves, weight)
-    print(f"under {judge}, style weight {weight:g}; second loss network: {'compact' if second else 'none'}")
-    print(comparison.describe(candidates, optimized, weight, args.iterations))
+        optimized = tables.optimize_all(measure, images, iterations=args.iterations)
+        tables.find_equivalents(candidates, optimized.curves, weight)
+    print(f"under {architecture}, style weight {weight:g}; second loss network: {'compact' if second else 'none'}")
+    print(tables.describe(candidates, optimized, weight, args.iterations))
     if args.json:
-        report = {"loss_network": judge, "size": args.size, "style_weight": weight}
+        report = {"loss_network": architecture, "size": args.size, "style_weight": weight}
         report["optimization"] = asdict(optimized) if optimized else None
-        report["candidates"] = {name: comparison.as_plain(candidate) for name, candidate in candidates.items()}
+        report["candidates"] = {name: tables.as_plain(candidate) for name, candidate in candidates.items()}
         with replacing(args.json) as path:
             path.write_text(json.dumps(report, indent=1))
     if args.plot and optimized:
         levels = {name: candidate.objective(weight) for name, candidate in candidates.items()}
         plot_objectives(args.plot, {f"image optimisation, {args.size} px, mean": optimized.mean()}, levels)
-
-
-if __name__ == "__main__":
-    arguments = parse()
-    log_to_terminal()
-    with one_line_errors(debug=arguments.debug):
-        main(arguments)

@@ -5,15 +5,21 @@ import re
 import sys
 from pathlib import Path
 
-from faststyle.inference.backends import DEVICES, LARGE, PRECISIONS, RUNTIMES
-from faststyle.commands.terminal import log_to_terminal, one_line_errors
+from faststyle.commands.terminal import build_parser, run_parsed
 from faststyle.errors import ConfigError, ImageError
+from faststyle.inference.backends import AUTO, BACKENDS, DEVICES, OPTIONS
 
 
-def parse(argv: list[str] | None = None) -> argparse.Namespace:
+def run(argv: list[str]) -> int:
+    """The exit code."""
+    return run_parsed(parse(argv), stylize)
+
+
+def parse(argv: list[str]) -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        description="Apply a style to pictures: one file to a file, several files or folders into a folder.",
+    parser = build_parser(
+        "stylize",
+        "Apply a style to pictures: one file to a file, several files or folders into a folder.",
         epilog="Exit codes: 0 all done, 1 some pictures failed (listed at the end), 2 nothing done, with the reason.",
     )
     add = parser.add_argument
@@ -46,23 +52,33 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     )
     add("--output", required=True, type=Path, help="a file (.jpg .png .webp .tif .bmp), or a folder for several inputs")
     add("--size", type=int, help="resize the shorter side to this many pixels first; default: as it is")
-    add("--device", choices=DEVICES, default="auto", help="default: a GPU if there is one")
-    add("--memory", help="larger pictures go in strips (not with .onnx); default: 4G, or what a GPU has free")
+    add("--device", choices=DEVICES, default=AUTO, help="default: a GPU if there is one")
+    add("--memory", help="larger pictures go in strips; default: 4G, or what a GPU has free")
     add(
-        "--large",
-        choices=LARGE,
-        default="exact",
-        help="those as if in one piece, or faster and similar, with statistics of samples",
+        "--statistics",
+        choices=OPTIONS["statistics"],
+        help="of pictures in strips: as if in one piece (default), or of samples, faster and similar"
+        + _honoured("statistics"),
     )
-    add("--runtime", choices=("auto", *RUNTIMES), default="auto", help="of .onnx files; default: the first installed")
-    add("--precision", choices=tuple(PRECISIONS), default="float32", help="bfloat16: .onnx under OpenVINO, less exact")
+    add(
+        "--backend",
+        choices=(AUTO, *BACKENDS),
+        default=AUTO,
+        help="default: on a CPU the first that is installed, torch for strips and on a GPU. "
+        + "; ".join(f"{name}: {' '.join(engine.suffixes)}" for name, engine in BACKENDS.items()),
+    )
+    add("--precision", choices=OPTIONS["precision"], help=f"default: float32{_honoured('precision')}")
     existing = parser.add_mutually_exclusive_group()
     existing.add_argument("--overwrite", action="store_true", help="replace existing outputs")
     existing.add_argument("--resume", action="store_true", help="leave out pictures whose output exists")
     add("--manifest", type=Path, metavar="FILE", help="add a JSON line for each picture: input, output, ms, error")
     add("--max-megapixels", type=float, help="refuse larger inputs; default: 200")
-    add("--debug", action="store_true", help="tracebacks in place of one-line errors")
     return parser.parse_args(argv)
+
+
+def _honoured(option: str) -> str:
+    """Which back ends have an option, for the help."""
+    return f" ({', '.join(name for name, engine in BACKENDS.items() if option in engine.options)})"
 
 
 def parse_memory(text: str) -> float:
@@ -70,17 +86,17 @@ def parse_memory(text: str) -> float:
     match = re.fullmatch(r"(\d+(?:\.\d*)?)([MG])B?", text.strip(), re.IGNORECASE)
     if not match:
         raise ConfigError(f"--memory must be like 4G or 500M, found {text!r}")
-    return float(match[1]) * 2 ** {"M": 20, "G": 30}[match[2].upper()]
+    return float(match[1]) * 2.0 ** {"M": 20, "G": 30}[match[2].upper()]
 
 
-def main(args: argparse.Namespace) -> int:
+def stylize(args: argparse.Namespace) -> int:
     """Returns the exit code."""
-    from faststyle.inference.batch import plan, stylize_file, stylize_files  # after --help has been answered
-    from faststyle.inference.masking import Composition
     from faststyle.imaging.images import MAX_MEGAPIXELS
-    from faststyle.inference.stylizer import Stylizer
     from faststyle.imaging.masks import read_mask
     from faststyle.imaging.sample_photos import sample_photograph
+    from faststyle.inference.batch import plan, stylize_file, stylize_files  # after --help has been answered
+    from faststyle.inference.masking import Composition
+    from faststyle.inference.stylizer import Stylizer
 
     inputs = [*args.inputs, *([sample_photograph(args.sample)] if args.sample else [])]
     if not inputs:
@@ -95,8 +111,8 @@ def main(args: argparse.Namespace) -> int:
     options = {
         "device": args.device,
         "memory": parse_memory(args.memory) if args.memory else None,
-        "large": args.large,
-        "runtime": args.runtime,
+        "backend": args.backend,
+        "statistics": args.statistics,
         "precision": args.precision,
     }
     stylizers = [Stylizer.load(checkpoint, **options) for checkpoint in args.checkpoint]
@@ -112,10 +128,3 @@ def main(args: argparse.Namespace) -> int:
     for error in errors.values():
         print(f"failed: {error}", file=sys.stderr)
     return 1 if errors else 0
-
-
-if __name__ == "__main__":
-    arguments = parse()
-    log_to_terminal()
-    with one_line_errors(debug=arguments.debug):
-        sys.exit(main(arguments))

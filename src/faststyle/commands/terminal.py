@@ -1,11 +1,27 @@
-"""What the command lines share: errors as one line, logging to the terminal."""
+"""What the subcommands share: their parser, errors as one line, logging to the terminal."""
 
+import argparse
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from faststyle.errors import FaststyleError
+
+
+def build_parser(command: str, description: str, **settings: Any) -> argparse.ArgumentParser:
+    """The parser of ``faststyle command``, with the options that all have."""
+    parser = argparse.ArgumentParser(prog=f"faststyle {command}", description=description, **settings)
+    parser.add_argument("--debug", action="store_true", help="tracebacks in place of one-line errors")
+    return parser
+
+
+def run_parsed(args: argparse.Namespace, main: Callable[[argparse.Namespace], int | None]) -> int:
+    """The exit code of ``main``, with its log lines and errors on stderr."""
+    log_to_terminal()
+    with one_line_errors(debug=args.debug):
+        return main(args) or 0
 
 
 @contextmanager
@@ -18,15 +34,6 @@ def one_line_errors(*, debug: bool = False) -> Iterator[None]:
             raise
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(2) from None
-
-
-@contextmanager
-def exit_code_two() -> Iterator[None]:
-    """Around a Hydra script, which ends with 1 after its own message on a wrong key or value: with 2, as all others."""
-    try:
-        yield
-    except SystemExit as stop:
-        raise SystemExit(2 if stop.code == 1 else stop.code) from None
 
 
 def log_to_terminal() -> None:

@@ -3,16 +3,18 @@ optimisation takes to do as well."""
 
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from faststyle.config import TERMS, LossConfig
 from faststyle.imaging.color import LUMA
-from faststyle.modeling.loss_network import load_loss_network, nearest_layer
-from faststyle.losses.perceptual_loss import PerceptualLoss
+from faststyle.losses.perceptual_loss import PerceptualLoss, needed_layers
+from faststyle.modeling.loss_network import load_loss_network
 from faststyle.optimization import optimize
 
 
@@ -38,35 +40,19 @@ class Evaluation:
         return cls(*(sum(column) / len(rows) for column in zip(*rows, strict=True)))
 
 
-# One measure for all, whatever layers they were trained with: those of conf/loss/balanced.yaml.
-CONTENT_LAYERS = ("relu3_2",)
-STYLE_LAYERS = ("relu1_2", "relu2_2", "relu3_3", "relu4_1")
+def build_measure(
+    architecture: str, style: Tensor, loss: LossConfig, *, weights: str | Path, style_weight: float
+) -> PerceptualLoss:
+    """Relative content and style errors under a loss network, one measure for all, whatever they were trained with.
 
-
-def build_measure(architecture: str, style: Tensor, *, weights: str | Path, style_weight: float) -> PerceptualLoss:
-    """Relative content and style errors under a loss network. style: (1, 3, H, W) in [0, 1].
-
-    Its ``loss`` is content error + ``style_weight`` x style error.
-    Raises ``LossNetworkError`` as ``load_loss_network`` does.
+    style: (1, 3, H, W) in [0, 1]. loss: whose content and style layers are taken. Its ``loss`` is content error +
+    ``style_weight`` x style error. Raises ``LossNetworkError`` as ``load_loss_network`` does.
     """
-    content, styles = (
-        [nearest_layer(architecture, name) for name in names] for names in (CONTENT_LAYERS, STYLE_LAYERS)
-    )
-    return PerceptualLoss(
-        load_loss_network(architecture, [*content, *styles], weights=weights),
-        style,
-        content_layers=dict.fromkeys(content, 1.0),
-        style_layers=dict.fromkeys(styles, 1.0),
-        histogram_layers={},
-        patch_layers={},
-        content_weight=1.0,
-        style_weight=style_weight,
-        histogram_weight=0.0,
-        patch_weight=0.0,
-        tv_weight=0.0,
-        statistic="gram",
-        normalize="relative",
-    )
+    changes: dict[str, Any] = {f"{term}_weight": 0.0 for term in TERMS}
+    changes |= {"content_weight": 1.0, "style_weight": style_weight, "statistic": "gram", "normalize": "relative"}
+    config = replace(loss, **changes)
+    loss_network = load_loss_network(architecture, needed_layers(config, architecture), weights=weights)
+    return PerceptualLoss(loss_network, style, config)
 
 
 @torch.no_grad()

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from faststyle.checkpoint import read_checkpoint
 from faststyle.errors import FaststyleError
 from faststyle.imaging.images import Picture, contact_sheet, read_picture, resize_to
 
@@ -28,7 +29,7 @@ class Run:
 
 
 def read_runs(folder: Path) -> list[Run]:
-    """The runs of ``scripts/train.py`` or ``scripts/optimize.py`` below a folder, in the order of their folders' names.
+    """The runs of ``faststyle train`` or ``faststyle optimize`` below a folder, in the order of their folders' names.
 
     Unfinished runs, which have no figures, are left out. Raises ``FaststyleError`` if there is none.
     """
@@ -54,14 +55,14 @@ def read_run(folder: Path) -> Run | None:
         return None
     if record.is_file():
         info = json.loads(record.read_text())
+        evaluation, seconds = info["evaluation"], info["seconds"]
     elif weights:
-        from faststyle.checkpoint import load_checkpoint  # loads torch
-
-        info = load_checkpoint(weights[0]).info
+        outcome = read_checkpoint(weights[0]).header.outcome
+        evaluation, seconds = (outcome.evaluation, outcome.seconds) if outcome else ({}, None)
     else:
         return None
-    figures = {name: value for name, value in info["evaluation"].items() if name.endswith("_error")}
-    return Run(overrides, figures | {"seconds": info.get("seconds", float("nan"))}, pictures[-1])
+    figures = {name: value for name, value in evaluation.items() if name.endswith("_error")}
+    return Run(overrides, figures | {"seconds": float("nan") if seconds is None else seconds}, pictures[-1])
 
 
 def differences(runs: Sequence[Run]) -> list[tuple[str, ...]]:

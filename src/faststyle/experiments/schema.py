@@ -1,246 +1,250 @@
-"""The types of the settings in ``conf/``. Their defaults stand there, not here."""
+"""The settings in ``conf/`` as frozen dataclasses: types and bounds. The values stand there, not here. No torch."""
 
-from dataclasses import dataclass
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from omegaconf import MISSING, DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from faststyle.config import (
+    LAYER_TERMS,
+    DataConfig,
+    LossConfig,
+    LossNetworkConfig,
+    NetworkConfig,
+    OptimizerConfig,
+    PolicyConfig,
+    StyleConfig,
+    at_least,
+    one_of,
+)
 from faststyle.errors import ConfigError
+from faststyle.imaging.color import MODES
 from faststyle.imaging.sample_photos import sample_photograph
+from faststyle.resources import CONF, ROOT, cache_folder
 
-PROJECT = Path(__file__).resolve().parents[3]
-
-# what conf/ computes: a picture's name, a path in this project, a sample
-# photograph, and room for random crops
-OmegaConf.register_new_resolver("stem", lambda path: Path(path).stem if path else "style", replace=True)
-OmegaConf.register_new_resolver("project", lambda path: str(PROJECT / path), replace=True)
-OmegaConf.register_new_resolver("sample", lambda name: str(sample_photograph(name)), replace=True)
-OmegaConf.register_new_resolver("pack_size", lambda image_size: round(image_size * 1.125), replace=True)
-
-
-@dataclass
-class _Style:
-    name: str = MISSING
-    image: str | None = MISSING
-    size: int = MISSING
-    file: str | None = MISSING
-    title: str | None = None
-    artist: str | None = None
-    year: Any = None
-    source: str | None = None
+# What conf/ computes: the name of a picture, a shipped file, a folder for what can be made again, a sample photograph,
+# and room for random crops.
+RESOLVERS = {
+    "stem": lambda path: Path(path).stem if path else "style",
+    "shipped": lambda path: str(ROOT / path),
+    "cache": lambda path: str(cache_folder() / path),
+    "sample": lambda name: str(sample_photograph(name)),
+    "pack_size": lambda image_size: round(image_size * 1.125),
+}
+for _name, _resolver in RESOLVERS.items():
+    OmegaConf.register_new_resolver(_name, _resolver, replace=True)
 
 
-@dataclass
-class _Network:
-    width: int = MISSING
-    residual_blocks: int = MISSING
-    upsample: str = MISSING
-    norm: str = MISSING
-    padding: str = MISSING
-    patch: int = MISSING
+@dataclass(frozen=True, kw_only=True)
+class TrainerConfig:
+    """Lightning's trainer. threads: of the CPU, None for one a core. compile: on a GPU. Intervals are in steps."""
+
+    accelerator: str
+    devices: int
+    num_nodes: int
+    strategy: str
+    precision: str
+    compile: bool
+    threads: int | None
+    max_steps: int
+    log_every_n_steps: int
+    checkpoint_every: int
+    sample_every: int
+
+    def __post_init__(self) -> None:
+        for key in ("max_steps", "log_every_n_steps", "checkpoint_every", "sample_every"):
+            at_least(f"trainer.{key}", getattr(self, key), 1)
+        at_least("trainer.threads", self.threads or 1, 1)
 
 
-@dataclass
-class _LossNetwork:
-    architecture: str = MISSING
-    weights: str = MISSING
-    pooling: str = MISSING
-    normalized: bool = MISSING
+@dataclass(frozen=True, kw_only=True)
+class LoggerConfig:
+    """kind: a key of ``faststyle.training.loggers.LOGGERS``; the rest is for some kinds."""
 
-
-@dataclass
-class _Loss:
-    content_layers: Any = MISSING
-    style_layers: Any = MISSING
-    histogram_layers: Any = MISSING
-    patch_layers: Any = MISSING
-    content_weight: float = MISSING
-    style_weight: float = MISSING
-    histogram_weight: float = MISSING
-    patch_weight: float = MISSING
-    tv_weight: float = MISSING
-    statistic: str = MISSING
-    normalize: str = MISSING
-
-
-@dataclass
-class _Data:
-    root: str | None = MISSING
-    cache_dir: str = MISSING
-    image_size: int = MISSING
-    pack_size: int = MISSING
-    batch_size: int = MISSING
-    holdout: int = MISSING
-
-
-@dataclass
-class _Optimizer:
-    learning_rate: float = MISSING
-    schedule: str = MISSING
-    warmup: float = MISSING
-
-
-@dataclass
-class _Trainer:
-    accelerator: str = MISSING
-    devices: int = MISSING
-    num_nodes: int = MISSING
-    strategy: str = MISSING
-    precision: str = MISSING
-    compile: bool = MISSING
-    threads: int | None = MISSING
-    max_steps: int = MISSING
-    log_every_n_steps: int = MISSING
-    checkpoint_every: int = MISSING
-    sample_every: int = MISSING
-
-
-@dataclass
-class _Logger:
-    kind: str = MISSING
-    project: str = "faststyle"
+    kind: str
+    project: str | None = None
     offline: bool = True
 
 
-@dataclass
-class Train:
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
     """``conf/train.yaml``."""
 
-    style: _Style = MISSING
-    network: _Network = MISSING
-    loss_network: _LossNetwork = MISSING
-    loss: _Loss = MISSING
-    data: _Data = MISSING
-    optimizer: _Optimizer = MISSING
-    trainer: _Trainer = MISSING
-    logger: _Logger = MISSING
-    seed: int = MISSING
-    init: str | None = MISSING
-    resume: str | None = MISSING
-    output: str | None = MISSING
-    preview: str | None = MISSING
-    run_dir: str = MISSING
-    styles_dir: str = MISSING
-    debug: bool = MISSING
+    style: StyleConfig
+    network: NetworkConfig
+    loss_network: LossNetworkConfig
+    loss: LossConfig
+    data: DataConfig
+    optimizer: OptimizerConfig
+    trainer: TrainerConfig
+    logger: LoggerConfig
+    seed: int
+    init: str | None
+    resume: str | None
+    output: str | None
+    preview: str | None
+    run_dir: str
+    styles_dir: str
+    cache_dir: str
+    debug: bool
 
 
-@dataclass
-class _Policy:
-    content_layers: Any = MISSING
-    style_layers: Any = MISSING
-    content_weight: float = MISSING
-    style_weight: float = MISSING
-    learning_rate: float = MISSING
-
-
-@dataclass
-class _DistillOptimizer:
-    learning_rate: float = MISSING
-    warmup: float = MISSING
-
-
-@dataclass
-class Distill:
+@dataclass(frozen=True, kw_only=True)
+class DistillConfig:
     """``conf/distill.yaml``."""
 
-    teacher: str = MISSING
-    paintings: list[str] = MISSING
-    painting_sizes: list[int] = MISSING
-    start: str | None = MISSING
-    layers: list[str] = MISSING
-    policy: _Policy = MISSING
-    network: _Network = MISSING
-    data: _Data = MISSING
-    optimizer: _DistillOptimizer = MISSING
-    trainer: _Trainer = MISSING
-    logger: _Logger = MISSING
-    seed: int = MISSING
-    init: str | None = MISSING
-    resume: str | None = MISSING
-    output: str | None = MISSING
-    run_dir: str = MISSING
-    debug: bool = MISSING
+    teacher: str
+    paintings: list[str]
+    painting_sizes: list[int]
+    start: str | None
+    layers: list[str]
+    policy: PolicyConfig
+    network: NetworkConfig
+    data: DataConfig
+    optimizer: OptimizerConfig
+    trainer: TrainerConfig
+    logger: LoggerConfig
+    seed: int
+    init: str | None
+    resume: str | None
+    output: str | None
+    run_dir: str
+    cache_dir: str
+    debug: bool
 
 
-@dataclass
-class _Region:
-    mask: str = MISSING
+@dataclass(frozen=True, kw_only=True)
+class RegionConfig:
+    """Pictures: where a style goes, the painting (None: ``style.image``), the part of it that counts (None: all)."""
+
+    mask: str
     style: str | None = None
     style_mask: str | None = None
 
 
-@dataclass
-class Optimize:
+@dataclass(frozen=True, kw_only=True)
+class OptimizeConfig:
     """``conf/optimize.yaml``."""
 
-    style: _Style = MISSING
-    loss_network: _LossNetwork = MISSING
-    loss: _Loss = MISSING
-    content: str | None = MISSING
-    image_size: int = MISSING
-    init: str = MISSING
-    optimizer: str = MISSING
-    learning_rate: float | None = MISSING
-    steps: int = MISSING
-    scales: int = MISSING
-    color: str = MISSING
-    regions: list[_Region] = MISSING
-    every: int = MISSING
-    judge: str | None = MISSING
-    judge_weights: str = MISSING
-    seed: int = MISSING
-    device: str = MISSING
-    threads: int | None = MISSING
-    output: str | None = MISSING
-    run_dir: str = MISSING
-    styles_dir: str = MISSING
-    debug: bool = MISSING
+    style: StyleConfig
+    loss_network: LossNetworkConfig
+    loss: LossConfig
+    content: str | None
+    image_size: int
+    init: str
+    optimizer: str
+    learning_rate: float | None
+    steps: int
+    scales: int
+    color: str
+    regions: list[RegionConfig]
+    every: int
+    measure_under: str | None
+    measure_weights: str
+    seed: int
+    device: str
+    threads: int | None
+    output: str | None
+    run_dir: str
+    styles_dir: str
+    debug: bool
+
+    def __post_init__(self) -> None:
+        at_least("image_size", self.image_size, 32)
+        for key in ("steps", "scales", "every"):
+            at_least(key, getattr(self, key), 1)
+        at_least("threads", self.threads or 1, 1)
+        one_of("color", self.color, MODES)
+        if self.learning_rate is not None and not self.learning_rate > 0:
+            raise ConfigError(f"learning_rate must be above 0, found {self.learning_rate}")
 
 
-def typed(cfg: DictConfig, schema: type = Train) -> DictConfig:
-    """``cfg`` with every value of its type. Raises ``ConfigError`` that names the key, what was found and expected."""
+Settings = TypeVar("Settings")
+
+
+def resolve(cfg: DictConfig, kind: type[Settings]) -> Settings:
+    """A composed configuration as one of the dataclasses above, without changing it.
+
+    Raises ``ConfigError`` that names the key, what was found and what was expected.
+    """
     try:
-        result = OmegaConf.merge(OmegaConf.structured(schema), cfg)
-        OmegaConf.resolve(result)
+        typed = OmegaConf.merge(_schema(kind), _with_layer_mappings(cfg))
+        OmegaConf.resolve(typed)
+        settings = OmegaConf.to_object(typed)
     except OmegaConfBaseException as error:
-        raise ConfigError(f"{error.full_key}: {str(error).splitlines()[0]}") from error
-    assert isinstance(result, DictConfig)
-    _check_least(result)
-    if schema is not Optimize:
-        _check_optimizer(result)
-    return result
+        raise ConfigError(one_line(error)) from error
+    assert isinstance(settings, kind)
+    return settings
 
 
-AT_LEAST = {
-    "data.image_size": 16,
-    "data.batch_size": 1,
-    "data.holdout": 0,
-    "trainer.max_steps": 1,
-    "trainer.checkpoint_every": 1,
-    "trainer.sample_every": 1,
-    "style.size": 32,
-    "image_size": 32,
-    "steps": 1,
-    "scales": 1,
-    "every": 1,
-}
+def one_line(error: OmegaConfBaseException) -> str:
+    """The key and what is wrong with it."""
+    message = str(error).splitlines()[0]
+    if error.full_key and message.startswith("Key "):
+        return f"unknown setting {error.full_key}; --help lists all"
+    return f"{error.full_key}: {message}" if error.full_key else message
 
 
-def _check_least(cfg: DictConfig) -> None:
-    for key, least in AT_LEAST.items():
-        if key.split(".")[0] not in cfg:
-            continue  # not every schema has all
-        value = OmegaConf.select(cfg, key)
-        if value is None or value < least:
-            raise ConfigError(f"{key} must be at least {least}, found {value}")
+def _schema(kind: type) -> DictConfig:
+    """``OmegaConf.structured``, but writable, although the dataclasses are frozen."""
+    node = OmegaConf.structured(kind)
+    OmegaConf.set_readonly(node, None)
+    for field in fields(kind):
+        if is_dataclass(field.type):
+            node[field.name] = _schema(field.type)  # type: ignore[arg-type]
+    assert isinstance(node, DictConfig)
+    return node
 
 
-def _check_optimizer(cfg: DictConfig) -> None:
-    if not 0 < cfg.optimizer.learning_rate < 1:
-        raise ConfigError(f"optimizer.learning_rate must be between 0 and 1, found {cfg.optimizer.learning_rate}")
-    if not 0 < cfg.optimizer.warmup < 1:
-        raise ConfigError(f"optimizer.warmup must be between 0 and 1, found {cfg.optimizer.warmup}")
-    if cfg.optimizer.get("schedule", "constant") not in ("one_cycle", "constant"):
-        raise ConfigError(f"optimizer.schedule must be one_cycle or constant, found {cfg.optimizer.schedule!r}")
+LAYER_KEYS = tuple(f"{term}_layers" for term in LAYER_TERMS)
+
+
+def _with_layer_mappings(cfg: DictConfig) -> DictConfig:
+    """A copy in which every ``*_layers`` is weights by name; lists, and strings of names, weigh all layers alike."""
+    copy = cfg.copy()
+    for node in _mappings(copy):
+        for key in LAYER_KEYS:
+            layers: Any = node.get(key) if key in node else None
+            names = re.split(r"[\s,]+", layers.strip()) if isinstance(layers, str) else layers
+            if isinstance(names, list | ListConfig):
+                node[key] = dict.fromkeys(map(str, names), 1.0)
+    return copy
+
+
+def _mappings(cfg: DictConfig) -> Iterator[DictConfig]:
+    return (cfg[key] for key in cfg if OmegaConf.is_dict(cfg._get_node(key)))
+
+
+_LAYER_OVERRIDE = re.compile(rf"[\w.]*\b({'|'.join(LAYER_KEYS)})(\.\w+)?=")
+
+
+def layer_overrides(overrides: list[str]) -> list[str]:
+    """Command line overrides as Hydra takes them, for the ways of naming layers that it has no grammar for.
+
+    ``loss.style_layers=[a,b]`` replaces all layers, though the preset has a mapping; ``loss.style_layers.a=2`` changes
+    or adds one.
+    """
+    return [_translate(override) if _LAYER_OVERRIDE.match(override) else override for override in overrides]
+
+
+def _translate(override: str) -> str:
+    return "++" + re.sub(r"\[([^\[\]]*)\]", lambda match: "'" + match[1].replace(",", " ") + "'", override)
+
+
+def balanced_loss() -> LossConfig:
+    """The default loss, as ``conf/loss/balanced.yaml`` composes it."""
+    parts = [OmegaConf.load(CONF / "loss" / file) for file in ("base.yaml", "layers/balanced.yaml")]
+    cfg = OmegaConf.merge(*parts)
+    assert isinstance(cfg, DictConfig)
+    return resolve(cfg, LossConfig)
+
+
+def default_style_size() -> int:
+    """Shorter side of a painting in pixels, as ``conf/style/base.yaml`` gives it."""
+    cfg = OmegaConf.load(CONF / "style" / "base.yaml")
+    size: int = cfg.size
+    return size

@@ -241,7 +241,7 @@ def resize_to(rgb: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uin
     return np.asarray(Image.fromarray(rgb).resize((width, height), Image.Resampling.LANCZOS))
 
 
-def square(picture: Picture, size: int) -> NDArray[np.uint8]:
+def center_square(picture: Picture, size: int) -> NDArray[np.uint8]:
     """The centre square at ``size`` pixels: uint8 (size, size, 3)."""
     height, width = picture.size
     side = min(height, width)

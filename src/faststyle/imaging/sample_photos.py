@@ -1,4 +1,4 @@
-"""Sample photographs that may be shown: those bundled with scikit-image. And crops of them to train on."""
+"""Sample photographs that may be shown: scikit-image's, which a wheel of faststyle holds. And crops to train on."""
 
 import importlib.util
 import zlib
@@ -11,15 +11,17 @@ from PIL import Image
 
 from faststyle.errors import ImageError
 from faststyle.imaging.images import read_picture
+from faststyle.resources import SAMPLE_PHOTOS
 
-SAMPLES = {
+PHOTOGRAPHS = {
     "astronaut": "astronaut.png",
     "coffee": "coffee.png",
     "cat": "chelsea.png",
     "rocket": "rocket.jpg",
     "motorcycle": "motorcycle_left.png",
 }
-MORE = ("camera.png", "hubble_deep_field.jpg", "ihc.png", "coins.png", "grass.png", "gravel.png", "brick.png")
+ONLY_FOR_CROPS = ("camera.png", "hubble_deep_field.jpg", "ihc.png", "coins.png", "grass.png", "gravel.png", "brick.png")
+FILES = (*PHOTOGRAPHS.values(), *ONLY_FOR_CROPS)
 HELD_OUT = "coffee.png"
 CROPS_EACH = 32
 HELD_OUT_CROPS = 8  # data.holdout
@@ -27,12 +29,14 @@ HELD_OUT_CROPS = 8  # data.holdout
 
 def sample_photograph(name: str) -> Path:
     """The file of a sample. Raises ``ImageError`` if the name is unknown or scikit-image is not installed."""
-    if name not in SAMPLES:
-        raise ImageError(f"unknown sample {name!r}; known: {', '.join(SAMPLES)}")
-    return _folder() / SAMPLES[name]
+    if name not in PHOTOGRAPHS:
+        raise ImageError(f"unknown sample {name!r}; known: {', '.join(PHOTOGRAPHS)}")
+    return _folder() / PHOTOGRAPHS[name]
 
 
 def _folder() -> Path:
+    if SAMPLE_PHOTOS.is_dir():
+        return SAMPLE_PHOTOS
     spec = importlib.util.find_spec("skimage")  # found, not imported: that takes a second
     if spec is None or not spec.submodule_search_locations:
         raise ImageError("the sample photographs are scikit-image's: pip install scikit-image")
@@ -41,7 +45,7 @@ def _folder() -> Path:
 
 def sample_crop_names() -> list[str]:
     """Names of the crops; the last eight are of a photograph that the others are not."""
-    files = [file for file in (*SAMPLES.values(), *MORE) if file != HELD_OUT]
+    files = [file for file in FILES if file != HELD_OUT]
     crops = [f"{file}/{i}" for i in range(CROPS_EACH) for file in files]
     return crops + [f"{HELD_OUT}/{i}" for i in range(HELD_OUT_CROPS)]
 

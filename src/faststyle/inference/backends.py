@@ -1,74 +1,264 @@
-"""What runs a style: PyTorch on weights, OpenVINO or ONNX Runtime on an exported ``.onnx`` file. Each is imported only
-when it is asked for. Used alike: uint8 (H, W, 3) in, the same out."""
+"""What runs a style: ONNX Runtime, OpenVINO or PyTorch. Each package is imported only when its engine is opened.
+
+``BACKENDS`` is the table that the command line, its help, the benchmark and the tests read. A new back end is a
+subclass of ``Engine`` and a row there.
+"""
 
 from __future__ import annotations  # the types name packages that are loaded later, or not at all
 
 import importlib.util
-import os
+import json
+import platform
 import threading
+from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Collection, Mapping
 from concurrent.futures import Future
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from faststyle.config import METADATA_KEY, SMALLEST_SIDE, UPSAMPLERS, one_of, padded_side
 from faststyle.errors import CheckpointError, ConfigError
+from faststyle.threads import available_cores, may_spin
 
 if TYPE_CHECKING:
     import numpy as np
-    import torch
     from numpy.typing import NDArray
 
-    from faststyle.modeling.transformer_net import TransformerNet
+    from faststyle.checkpoint import Checkpoint, Header
 
     RGB = NDArray[np.uint8]
 
-DEVICES = ("auto", "cpu", "cuda", "mps")
-LARGE = ("exact", "sampled")  # ways for large pictures: faststyle.inference.tiling
+AUTO = "auto"
 MEMORY = 4 * 2**30  # bytes
-LANES = 8  # pictures on their way at once, at most
-TOGETHER = 2**20  # pixels of an exported file's pictures that may be: half a gigabyte each
-STRIDE, MIN_SIDE = 4, 16  # as in faststyle.modeling.transformer_net, which loads torch
+MAX_WORKERS = 8
+PRECISIONS = ("float32", "bfloat16")
+STATISTICS = ("exact", "sampled")  # of a picture in strips: faststyle.inference.tiling
+INSTALL_TORCH = "pip install 'faststyle[train]'"
 
 
-class Torch:
-    """A network on a device. What would not fit into ``memory`` bytes goes in strips, ``exact`` or ``sampled``.
+@dataclass(frozen=True, kw_only=True)
+class EngineOptions:
+    """device: one that the engine has. memory: bytes that a picture may take, together with the process; None is 4 GiB,
+    or what a GPU has free. The others are for engines that name them in ``options``."""
 
-    memory: None is 4 GiB, or what a GPU has free. Called from several threads at once, it shares the cores among them;
-    a GPU stylises together what waits for it at the same size.
+    device: str = "cpu"
+    memory: float | None = None
+    statistics: str = STATISTICS[0]
+    precision: str = PRECISIONS[0]
+
+
+class Engine(ABC):
+    """A style, ready to run. Its calls may come from ``workers`` threads at once, which share the cores.
+
+    source: an ``.onnx`` file, or weights.
     """
 
-    def __init__(self, network: TransformerNet, device: torch.device, memory: float | None, large: str) -> None:
+    package: ClassVar[str]  # that must be installed
+    suffixes: ClassVar[Collection[str]]  # of the files that it applies
+    devices: ClassVar[Collection[str]] = ("cpu",)
+    options: ClassVar[Collection[str]] = ()  # those in ``OPTIONS`` that it honours; others are refused
+    strips: ClassVar[bool] = False  # whether larger pictures go in strips
+    process_bytes: ClassVar[float]  # of memory without a picture, measured (BENCHMARKS.md)
+    pixel_bytes: ClassVar[Mapping[int, float]]  # for each pixel and channel of ``NetworkConfig.width``, by ``patch``
+    header: Header
+
+    def __init__(self, source: Path | Checkpoint, options: EngineOptions) -> None:
+        self.memory = MEMORY if options.memory is None else options.memory
+        self.workers, self.cores = 1, available_cores()
+
+    @classmethod
+    def installed(cls) -> bool:
+        """Whether its package can be imported."""
+        return importlib.util.find_spec(cls.package) is not None
+
+    @property
+    def bytes_per_pixel(self) -> float:
+        """Of a picture in one piece."""
+        config = self.header.network
+        return self.pixel_bytes[config.patch] * UPSAMPLERS[config.upsample].memory * config.width
+
+    def bytes_needed(self, height: int, width: int) -> float:
+        """Peak memory of the process with a picture in one piece."""
+        pixels = height * width if min(height, width) >= SMALLEST_SIDE else 0  # tiny ones never go in strips
+        return self.process_bytes + self.bytes_per_pixel * pixels
+
+    def fits_whole(self, height: int, width: int) -> bool:
+        """Whether a picture can be stylised in one piece within the memory."""
+        return self.bytes_needed(height, width) <= self.memory
+
+    def max_workers(self, height: int, width: int) -> int:
+        """How many pictures of a size are best stylised at once: some, if they fit into the memory, or one."""
+        most = min(MAX_WORKERS, self.cores)
+        return most if self.fits_whole(most * height, width) else 1
+
+    @abstractmethod
+    def stylize(self, photograph: RGB) -> RGB:
+        """uint8 (H, W, 3), any size, to the same."""
+
+
+class GraphEngine(Engine):
+    """A run time for ONNX graphs, on the CPU. Raises ``CheckpointError`` if the file is no graph of faststyle's."""
+
+    suffixes = (".safetensors", ".ckpt", ".onnx")
+
+    def __init__(self, source: Path | Checkpoint, options: EngineOptions) -> None:
+        super().__init__(source, options)
+        self.precision = options.precision
+        self.opening = threading.Lock()
+        if isinstance(source, Path):
+            self.graph: Path | bytes = source
+            self.sessions = {1: self.open_file(source)}
+            self.header = read_header(self.metadata(self.sessions[1]), source)
+        else:
+            from faststyle.inference.onnx_graph import build_model
+
+            self.graph, self.header = build_model(source).SerializeToString(), source.header
+            self.sessions = {1: self.open(1)}
+
+    def open_file(self, path: Path) -> Any:
+        try:
+            return self.open(1)
+        except ConfigError:
+            raise
+        except Exception as error:  # each run time has kinds of its own
+            raise CheckpointError(f"{path} is no whole ONNX file ({str(error).strip().splitlines()[0]})") from error
+
+    @abstractmethod
+    def open(self, workers: int) -> Any:
+        """A session on ``graph`` for calls from so many threads at once, which share the cores."""
+
+    @abstractmethod
+    def metadata(self, session: Any) -> str | None:
+        """What the graph says of itself, under ``METADATA_KEY``."""
+
+    @abstractmethod
+    def run(self, session: Any, photograph: RGB) -> RGB:
+        """uint8 (1, H, W, 3) with sides of 16 px or more to the same."""
+
+    def stylize(self, photograph: RGB) -> RGB:
+        """Pads tiny pictures as ``faststyle.modeling.transformer_net.pad_to_stride`` does."""
+        import numpy as np
+
+        with self.opening:
+            if self.workers not in self.sessions:
+                self.sessions[self.workers] = self.open(self.workers)
+            session = self.sessions[self.workers]
+        height, width = photograph.shape[:2]
+        if min(height, width) < SMALLEST_SIDE:
+            bottom, right = padded_side(height) - height, padded_side(width) - width
+            mode: Any = "reflect" if bottom < height and right < width else "edge"
+            photograph = np.pad(photograph, ((0, bottom), (0, right), (0, 0)), mode)
+        stylized: RGB = self.run(session, photograph[None])[0, :height, :width]
+        return stylized
+
+
+def read_header(metadata: str | None, path: Path) -> Header:
+    """Raises ``CheckpointError``."""
+    from faststyle.checkpoint import Header
+
+    try:
+        return Header.from_values(json.loads(metadata or "null"))
+    except (ConfigError, json.JSONDecodeError) as error:
+        raise CheckpointError(f"{path} is no ONNX file of faststyle's ({error})") from error
+
+
+class OnnxRuntimeEngine(GraphEngine):
+    """ONNX Runtime: the fastest start, and several pictures at a time."""
+
+    package = "onnxruntime"
+    process_bytes = 150e6
+    pixel_bytes: ClassVar = {1: 25.0, 2: 13.5}
+
+    def open(self, workers: int) -> Any:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = max(1, self.cores // workers)
+        options.add_session_config_entry("session.intra_op.allow_spinning", str(int(may_spin())))
+        options.enable_mem_pattern = workers == 1  # it keeps one for each size that it meets
+        return onnxruntime.InferenceSession(self.graph, options, providers=["CPUExecutionProvider"])
+
+    def metadata(self, session: Any) -> str | None:
+        found: str | None = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
+        return found
+
+    def run(self, session: Any, photograph: RGB) -> RGB:
+        stylized: RGB = session.run(None, {"photograph": photograph})[0]
+        return stylized
+
+
+class OpenVinoEngine(GraphEngine):
+    """OpenVINO, which has bfloat16. One picture at a time: called from two threads at once, its Python interface
+    deadlocks."""
+
+    package = "openvino"
+    options = ("precision",)
+    process_bytes = 150e6
+    pixel_bytes: ClassVar = {1: 25.0, 2: 13.5}
+    turn = threading.Lock()  # of all models
+
+    def max_workers(self, height: int, width: int) -> int:
+        """One."""
+        return 1
+
+    def open(self, workers: int) -> Any:
+        import openvino
+
+        core = openvino.Core()
+        if self.precision == "bfloat16" and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+            raise ConfigError("this CPU has no bfloat16: leave out the precision")
+        hint = {"float32": "f32", "bfloat16": "bf16"}[self.precision]
+        settings = {"INFERENCE_PRECISION_HINT": hint, "INFERENCE_NUM_THREADS": self.cores}
+        self.model = core.read_model(self.graph)
+        return core.compile_model(self.model, "CPU", settings)
+
+    def metadata(self, session: Any) -> str | None:
+        place = ["framework", METADATA_KEY]
+        return str(self.model.get_rt_info(place).astype(str)) if self.model.has_rt_info(place) else None
+
+    def run(self, session: Any, photograph: RGB) -> RGB:
+        with self.turn:
+            stylized: RGB = session({"photograph": photograph})["stylized"].copy()  # it is the model's own memory
+        return stylized
+
+
+class TorchEngine(Engine):
+    """PyTorch: the GPUs, and pictures in strips. A GPU stylises together what waits at the same size."""
+
+    package = "torch"
+    suffixes = (".safetensors", ".ckpt")
+    devices = ("cpu", "cuda", "mps")
+    options = ("statistics",)
+    strips = True
+    process_bytes = 650e6
+    pixel_bytes: ClassVar = {1: 25.0, 2: 13.5}
+
+    def __init__(self, source: Path | Checkpoint, options: EngineOptions) -> None:
         import torch
 
-        if large not in LARGE:
-            raise ConfigError(f"large pictures go {' or '.join(LARGE)}, found {large!r}")
-        if memory is None:
-            memory = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else MEMORY
-        self.device, self.memory, self.large = device, memory, large
-        self.network = network.to(device).to(memory_format=torch.channels_last).eval()
+        super().__init__(source, options)
+        assert not isinstance(source, Path)  # its suffixes are those of weights
+        self.header, self.statistics, self.device = source.header, options.statistics, torch.device(options.device)
+        if options.memory is None and self.device.type == "cuda":
+            self.memory = torch.cuda.mem_get_info(self.device)[0]
+        self.network = source.build_network().to(self.device).to(memory_format=torch.channels_last)
         self.cores = torch.get_num_threads()
         self.waiting: deque[tuple[RGB, Future[RGB]]] = deque()
         self.turn = threading.Lock()
 
-    def lanes(self, height: int, width: int) -> int:
-        """How many pictures of this size may be on their way at once: some, if they fit into the memory, or one."""
-        from faststyle.inference.tiling import fits_whole
-
-        most = min(LANES, self.cores)
-        return most if fits_whole(self.network.config, most * height, width, self.memory) else 1
-
-    def __call__(self, photograph: RGB, lanes: int) -> RGB:
+    def stylize(self, photograph: RGB) -> RGB:
         import torch
 
         if self.device.type != "cpu":
-            return self.together(photograph)
-        threads = max(1, self.cores // lanes)
+            return self.stylize_together(photograph)
+        threads = max(1, self.cores // self.workers)
         if torch.get_num_threads() != threads:
             torch.set_num_threads(threads)  # of the thread that calls
         return self.run([photograph])[0]
 
-    def together(self, photograph: RGB) -> RGB:
+    def stylize_together(self, photograph: RGB) -> RGB:
         """Whoever has the turn takes along all that wait with a picture of the same size."""
         mine: Future[RGB] = Future()
         self.waiting.append((photograph, mine))
@@ -90,142 +280,99 @@ class Torch:
         import numpy as np
         import torch
 
-        from faststyle import strips
-        from faststyle.modeling.transformer_net import to_images, to_pixels
+        from faststyle.modeling.pixels import to_images, to_pixels
 
-        config, (height, width, _) = self.network.config, photographs[0].shape
-        if not strips.fits_whole(config, height, width, self.memory):
-            layout = strips.layout_within(config, height, width, self.memory, self.large)
-            return [strips.MODES[self.large](self.network, photograph, layout) for photograph in photographs]
+        height, width = photographs[0].shape[:2]
+        if not self.fits_whole(height, width):
+            from faststyle.inference import tiling
+
+            layout = tiling.layout_within(
+                self.header.network,
+                height,
+                width,
+                memory=self.memory,
+                process_bytes=self.process_bytes,
+                bytes_per_pixel=self.bytes_per_pixel,
+                statistics=self.statistics,
+            )
+            stylize = tiling.STATISTICS[self.statistics]
+            return [stylize(self.network, photograph, layout) for photograph in photographs]
         with torch.inference_mode():
             pixels = torch.from_numpy(np.stack(photographs)).to(self.device)
             return list(to_pixels(self.network(to_images(pixels))).cpu().numpy())
 
 
-class Exported:
-    """An exported file under a run time, on the CPU. Raises as ``load_onnx``."""
-
-    def __init__(self, path: Path, precision: str) -> None:
-        self.path, self.precision, self.cores = path, precision, _cores()
-        self.sessions = {1: self.open(1)}
-        self.opening = threading.Lock()
-
-    def open(self, lanes: int) -> Callable[[RGB], RGB]:
-        """The run time, for calls from so many threads at once, which share the cores."""
-        raise NotImplementedError
-
-    def lanes(self, height: int, width: int) -> int:
-        """As of ``Torch``."""
-        return min(LANES, self.cores) if height * width <= TOGETHER else 1
-
-    def __call__(self, photograph: RGB, lanes: int) -> RGB:
-        """Pads tiny pictures as ``faststyle.network.pad_to_stride`` does."""
-        import numpy as np
-
-        with self.opening:
-            session = self.sessions.get(lanes) or self.sessions.setdefault(lanes, self.open(lanes))
-        height, width = photograph.shape[:2]
-        if min(height, width) >= MIN_SIDE:
-            return session(photograph)
-        bottom, right = (max(MIN_SIDE, -(-side // STRIDE) * STRIDE) - side for side in (height, width))
-        mode: Any = "reflect" if bottom < height and right < width else "edge"
-        return session(np.pad(photograph, ((0, bottom), (0, right), (0, 0)), mode))[:height, :width]
+# on a CPU the first that is installed takes what fits into the memory
+BACKENDS: dict[str, type[Engine]] = {
+    "onnxruntime": OnnxRuntimeEngine,
+    "openvino": OpenVinoEngine,
+    "torch": TorchEngine,
+}
+DEVICES = (AUTO, *dict.fromkeys(device for engine in BACKENDS.values() for device in engine.devices))
+OPTIONS = {"statistics": STATISTICS, "precision": PRECISIONS}  # and their values, the default first
 
 
-class OpenVino(Exported):
-    """The one with bfloat16. One picture at a time: called from two threads at once, its Python interface deadlocks."""
+def choose_engines(path: Path, backend: str, device: str, options: Collection[str]) -> tuple[list[str], str]:
+    """The back ends for a file, by name, and the device. The first takes what fits into the memory, the last, where it
+    has strips, what does not.
 
-    turn = threading.Lock()  # of all models
-
-    def lanes(self, height: int, width: int) -> int:
-        """One."""
-        return 1
-
-    def open(self, lanes: int) -> Callable[[RGB], RGB]:
-        import openvino
-
-        core = openvino.Core()
-        if self.precision == "bfloat16" and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
-            raise ConfigError("this CPU has no bfloat16: leave out the precision")
-        settings = {"INFERENCE_PRECISION_HINT": PRECISIONS[self.precision], "INFERENCE_NUM_THREADS": self.cores}
-        model = core.compile_model(core.read_model(self.path), "CPU", settings)
-
-        def run(photograph: RGB) -> RGB:
-            with self.turn:
-                stylized: RGB = model({"photograph": photograph[None]})["stylized"][0].copy()  # the model's own memory
-            return stylized
-
-        return run
-
-
-class OnnxRuntime(Exported):
-    """The faster start, and several pictures at a time."""
-
-    def open(self, lanes: int) -> Callable[[RGB], RGB]:
-        import onnxruntime
-
-        if self.precision != "float32":
-            raise ConfigError(f"precision {self.precision} needs OpenVINO: pip install openvino")
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = max(1, self.cores // lanes)
-        options.enable_mem_pattern = lanes == 1  # it keeps one for each size that it meets
-        session = onnxruntime.InferenceSession(self.path, options, providers=["CPUExecutionProvider"])
-
-        def run(photograph: RGB) -> RGB:
-            stylized: RGB = session.run(None, {"photograph": photograph[None]})[0][0]
-            return stylized
-
-        return run
-
-
-PRECISIONS = {"float32": "f32", "bfloat16": "bf16"}  # by OpenVINO's names
-RUNTIMES: dict[str, Callable[[Path, str], Exported]] = {"onnxruntime": OnnxRuntime, "openvino": OpenVino}
-
-
-def load_onnx(path: Path, runtime: str, precision: str) -> Exported:
-    """An exported file. runtime: one of ``RUNTIMES``, or ``auto``: the first that is installed and has the precision.
-
-    Raises ``ConfigError`` on unknown names or if no run time is installed, ``CheckpointError`` if the file is missing
-    or none of faststyle's.
+    options: names of those in ``OPTIONS`` that are given. Raises ``ConfigError`` on an unknown name, on an option that
+    no such back end honours, or if none is installed; ``CheckpointError`` if none reads such files.
     """
-    if runtime not in ("auto", *RUNTIMES):
-        raise ConfigError(f"the run time must be one of auto, {', '.join(RUNTIMES)}, found {runtime!r}")
-    if precision not in PRECISIONS:
-        raise ConfigError(f"the precision must be one of {', '.join(PRECISIONS)}, found {precision!r}")
-    if not path.is_file():
-        raise CheckpointError(f"no checkpoint {path}")
-    if runtime == "auto" and precision != "float32":
-        runtime = "openvino"
-    wanted = RUNTIMES if runtime == "auto" else (runtime,)
-    installed = [name for name in wanted if importlib.util.find_spec(name)]
+    one_of("the back end", backend, (AUTO, *BACKENDS))
+    reading = {name: engine for name, engine in BACKENDS.items() if path.suffix in engine.suffixes}
+    if not reading:
+        known = dict.fromkeys(suffix for engine in BACKENDS.values() for suffix in engine.suffixes)
+        raise CheckpointError(f"{path}: a checkpoint's suffix must be one of {', '.join(known)}")
+    if backend != AUTO and backend not in reading:
+        raise ConfigError(f"{path}: {backend} reads {', '.join(BACKENDS[backend].suffixes)}")
+    wanted = reading if backend == AUTO else {backend: reading[backend]}
+    device = find_device(device, wanted.values())
+    wanted = {name: engine for name, engine in wanted.items() if device in engine.devices}
+    if not wanted:
+        raise ConfigError(f"{path} runs on the CPU only, found the device {device}")
+    installed = [name for name, engine in wanted.items() if engine.installed()]
     if not installed:
-        raise ConfigError(f"{path} needs one of these packages: {', '.join(wanted)}")
-    try:
-        return RUNTIMES[installed[0]](path, precision)
-    except ConfigError:
-        raise
-    except Exception as error:  # each run time has kinds of its own
-        raise CheckpointError(f"{path} is no whole ONNX file ({str(error).strip().splitlines()[0]})") from error
+        packages = ", ".join(engine.package for engine in wanted.values())
+        raise ConfigError(f"{path} on {device} needs one of these packages: {packages}")
+    for option in options:
+        if not any(option in wanted[name].options for name in installed):
+            honouring = ", ".join(name for name, engine in BACKENDS.items() if option in engine.options)
+            raise ConfigError(f"{path}: {option} is an option of {honouring}, not of {', '.join(installed)}")
+    first = next(name for name in installed if "precision" not in options or "precision" in wanted[name].options)
+    return [first, *(name for name in installed if wanted[name].strips and name != first)], device
 
 
-def _cores() -> int:
-    """Those that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def find_device(name: str, engines: Collection[type[Engine]]) -> str:
+    """One of ``DEVICES`` without ``auto``, which is a GPU if one of the engines can use one that is there.
+
+    Raises ``ConfigError`` if the device is unknown or not there.
+    """
+    one_of("device", name, DEVICES)
+    usable = {device for engine in engines for device in engine.devices} - {"cpu"}
+    if name == "cpu" or (name == AUTO and not (usable and gpu_may_be_there())):
+        return "cpu"
+    available = available_gpus()
+    if name == AUTO:
+        return next((device for device in available if device in usable), "cpu")
+    if name not in available:
+        raise ConfigError(f"no {name} device on this machine, or no torch that could use it")
+    return name
 
 
-def find_device(name: str) -> torch.device:
-    """The torch device of one of ``DEVICES``. Raises ``ConfigError`` if it is not there."""
+def gpu_may_be_there() -> bool:
+    """Whether it is worth loading torch to ask: a driver's device file, or Apple's own processors."""
+    if platform.system() == "Windows":
+        return True
+    files = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd")  # NVIDIA's; that of a Linux inside Windows; AMD's
+    return (platform.system(), platform.machine()) == ("Darwin", "arm64") or any(Path(file).exists() for file in files)
+
+
+def available_gpus() -> list[str]:
+    """torch's names for them; none without torch."""
+    if not TorchEngine.installed():
+        return []
     import torch
 
-    available: dict[str, Callable[[], bool]] = {
-        "cuda": torch.cuda.is_available,
-        "mps": torch.backends.mps.is_available,
-        "cpu": lambda: True,
-    }
-    if name == "auto":
-        name = next(device for device, there in available.items() if there())
-    if name not in available:
-        raise ConfigError(f"device must be one of {', '.join(DEVICES)}, found {name!r}")
-    if not available[name]():
-        raise ConfigError(f"no {name} device on this machine")
-    return torch.device(name)
+    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    return [device for device, there in available.items() if there]

@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from threading import Lock
 
-from faststyle.inference.masking import Composition
 from faststyle.errors import FaststyleError, ImageError
 from faststyle.imaging.images import (
     WRITERS,
@@ -23,6 +23,7 @@ from faststyle.imaging.images import (
     resize_shorter_side,
     write_picture,
 )
+from faststyle.inference.masking import Composition
 from faststyle.inference.stylizer import Stylizer
 
 
@@ -89,7 +90,7 @@ def stylize_file(
 
     Returns the stylised picture, and the milliseconds that the style took.
     """
-    return _apply(stylizer, job, _read(job, size, max_megapixels), lanes=1)
+    return _apply(stylizer, job, _read(job, size, max_megapixels))
 
 
 def _read(job: Job, size: int | None, max_megapixels: float) -> Picture:
@@ -97,9 +98,9 @@ def _read(job: Job, size: int | None, max_megapixels: float) -> Picture:
     return picture if size is None else resize_shorter_side(picture, size)
 
 
-def _apply(stylizer: Composition | Stylizer, job: Job, picture: Picture, lanes: int) -> tuple[Picture, float]:
+def _apply(stylizer: Composition | Stylizer, job: Job, picture: Picture) -> tuple[Picture, float]:
     start = time.perf_counter()
-    result = replace(picture, rgb=stylizer.stylize(picture.rgb, lanes))
+    result = replace(picture, rgb=stylizer.stylize(picture.rgb))
     ms = (time.perf_counter() - start) * 1e3
     write_picture(job.target, result)
     return result, ms
@@ -126,14 +127,14 @@ def stylize_files(
     one_at_a_time = Lock()
     with _open_manifest(manifest) as record, tqdm(total=len(jobs), desc="stylising", unit="picture") as bar:
 
-        def stylize(job: Job, lanes: int) -> None:
+        def stylize(job: Job, workers: int) -> None:
             ms = error = None
             try:
                 picture = _read(job, size, max_megapixels)
-                if stylizer.lanes(*picture.size) < lanes:
+                if stylizer.max_workers(*picture.size) < workers:
                     large.append(job)
                     return
-                _, ms = _apply(stylizer, job, picture, lanes)
+                _, ms = _apply(stylizer, job, picture)
             except FaststyleError as failure:
                 error = errors[job.source] = failure
             with one_at_a_time:
@@ -142,8 +143,9 @@ def stylize_files(
                 if bar.n % 8 == 0:
                     _give_back_memory()
 
-        _in_lanes(jobs, stylize, stylizer.lanes(1, 1))
-        _in_lanes(large, stylize, 1)
+        for some, workers in ((jobs, stylizer.max_workers(1, 1)), (large, 1)):
+            stylizer.share_cores(workers)
+            _in_threads(some, partial(stylize, workers=workers), workers)
     return errors
 
 
@@ -153,20 +155,20 @@ def _give_back_memory() -> None:
         libc.malloc_trim(0)
 
 
-def _in_lanes(jobs: list[Job], work: Callable[[Job, int], None], lanes: int) -> None:
+def _in_threads(jobs: list[Job], work: Callable[[Job], None], workers: int) -> None:
     """Does the jobs in so many threads, in order; when one raises, the others end with the job that they are at."""
     left = iter(jobs)
 
-    def lane() -> None:
+    def run() -> None:
         try:
             for job in left:
-                work(job, lanes)
+                work(job)
         finally:
             deque(left, maxlen=0)  # leaves nothing to the others
 
-    with ThreadPoolExecutor(lanes) as threads:
+    with ThreadPoolExecutor(workers) as threads:
         try:
-            for future in [threads.submit(lane) for _ in range(lanes)]:
+            for future in [threads.submit(run) for _ in range(workers)]:
                 future.result()
         finally:
             deque(left, maxlen=0)

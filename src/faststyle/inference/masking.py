@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from faststyle.imaging.color import AFTER, MODES
 from faststyle.errors import ConfigError
-from faststyle.inference.stylizer import Stylizer
+from faststyle.imaging.color import AFTER, MODES
 from faststyle.imaging.masks import Mask, blend, feather, fit_mask
+from faststyle.inference.stylizer import Stylizer
 
 
 class Composition:
@@ -16,7 +16,7 @@ class Composition:
 
     masks: by name, the first for the first stylizer, on top. As many as there are stylizers: black shows the
     photograph, exactly; one less: black shows the last stylizer's picture. feather: pixels over which masks are
-    softened. color: ``style``, or ``luminance`` or ``histogram`` to keep the photograph's (``faststyle.imaging.color``).
+    softened. color: ``style``, or ``luminance`` or ``histogram`` to keep the photograph's (``imaging.color``).
 
     Raises ``ConfigError`` if masks and stylizers do not go together.
     """
@@ -32,13 +32,18 @@ class Composition:
             raise ConfigError(f"the feather must be at least 0 pixels, found {feather}")
         self.stylizers, self.masks, self.feather, self.color = stylizers, masks, feather, color
 
-    def lanes(self, height: int, width: int) -> int:
+    def max_workers(self, height: int, width: int) -> int:
         """How many pictures of a size are best stylised at once."""
-        return min(stylizer.lanes(height, width) for stylizer in self.stylizers)
+        return min(stylizer.max_workers(height, width) for stylizer in self.stylizers)
 
-    def stylize(self, photograph: NDArray[np.uint8], lanes: int = 1) -> NDArray[np.uint8]:
+    def share_cores(self, workers: int) -> None:
+        """Prepares for calls of ``stylize`` from so many threads at once."""
+        for stylizer in self.stylizers:
+            stylizer.share_cores(workers)
+
+    def stylize(self, photograph: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """uint8 (H, W, 3) sRGB to the same. Masks of another size are resized, with a note to the log."""
-        layers = [AFTER[self.color](stylizer.stylize(photograph, lanes), photograph) for stylizer in self.stylizers]
+        layers = [AFTER[self.color](stylizer.stylize(photograph), photograph) for stylizer in self.stylizers]
         result = photograph if len(self.masks) == len(layers) else layers.pop()
         for layer, (name, mask) in reversed(list(zip(layers, self.masks, strict=True))):
             fitted = fit_mask(mask, (photograph.shape[0], photograph.shape[1]), name=name)

@@ -1,82 +1,72 @@
-"""A style as one ONNX file that runs without PyTorch: uint8 picture in, uint8 picture out, any size, padding inside."""
+"""A style as an ONNX graph, from its arrays: uint8 picture in and out, any size, padding inside. No torch."""
 
-import json
-from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
+import onnx
 from numpy.typing import ArrayLike
-from torch import nn
+from onnx import TensorProto, helper, numpy_helper
 
-from faststyle.checkpoint import FORMAT, KEY, Checkpoint
-from faststyle.errors import CheckpointError, ConfigError
+from faststyle.checkpoint import Checkpoint
+from faststyle.config import METADATA_KEY, STRIDE
+from faststyle.errors import CheckpointError
 from faststyle.files import replacing
-from faststyle.modeling.transformer_net import STRIDE, InstanceNorm, ResidualBlock, TransformerNet
 
 OPSET, IR_VERSION = 18, 9  # read by ONNX Runtime 1.16 and OpenVINO 2023 onwards
-PAD_MODES = {"reflect": "reflect", "replicate": "edge", "zeros": "constant"}
+PAD_MODES = {"reflect": "reflect", "replicate": "edge", "zero": "constant"}
+EPSILON = 1e-5  # of the normalisations
 
 
 def export_onnx(checkpoint: Checkpoint, path: str | Path) -> None:
-    """Writes the network with what is known of it, weights in half precision, arithmetic in float32.
+    """Writes the graph with what is known of the checkpoint, weights in half precision, arithmetic in float32.
 
-    The file's input ``photograph`` and output ``stylized`` are uint8 (1, H, W, 3) sRGB, sides of 16 px or more.
-    Raises ``CheckpointError`` if the suffix is not ``.onnx``, ``ConfigError`` if onnx is not installed.
+    Raises ``CheckpointError`` if the suffix is not ``.onnx``.
     """
-    try:
-        import onnx
-    except ImportError as error:
-        raise ConfigError("exporting needs the onnx package: pip install onnx") from error
     path = Path(path)
     if path.suffix != ".onnx" or path.is_dir():
         raise CheckpointError(f"cannot write {path}: expected a file name that ends in .onnx")
-    model = _Graph().build(checkpoint.network)
-    info = {"format": FORMAT, "network": asdict(checkpoint.network.config)} | checkpoint.info
-    model.metadata_props.add(key=KEY, value=json.dumps(info))
+    model = build_model(checkpoint)
     onnx.checker.check_model(model, full_check=True)
     with replacing(path) as temporary:
         temporary.write_bytes(model.SerializeToString())
 
 
+def build_model(checkpoint: Checkpoint) -> onnx.ModelProto:
+    """The network of ``checkpoint``. Input ``photograph`` and output ``stylized`` are uint8 (1, H, W, 3) sRGB, sides of
+    16 px or more."""
+    model = _Graph(checkpoint).build()
+    model.metadata_props.add(key=METADATA_KEY, value=checkpoint.header.to_json())
+    return model
+
+
 class _Graph:
-    """Nodes and constants, written module by module. Names of values are passed about in place of tensors."""
+    """Nodes and constants. Names of values are passed about in place of tensors."""
 
-    def __init__(self) -> None:
-        self.nodes: list[Any] = []
-        self.constants: list[Any] = []
-        self.emitters: dict[type[nn.Module], Callable[[Any, str], str]] = {
-            nn.Sequential: self.sequential,
-            nn.Conv2d: self.conv,
-            nn.ConvTranspose2d: self.transposed,
-            nn.Upsample: self.upsample,
-            nn.PixelShuffle: self.pixel_shuffle,
-            nn.ReLU: lambda module, x: self.node("Relu", x),
-            InstanceNorm: self.instance_norm,
-            nn.BatchNorm2d: self.batch_norm,
-            ResidualBlock: lambda module, x: self.node("Add", x, self.emit(module.block, x)),
-        }
+    def __init__(self, checkpoint: Checkpoint) -> None:
+        self.config, self.tensors = checkpoint.header.network, checkpoint.tensors
+        self.nodes: list[onnx.NodeProto] = []
+        self.constants: list[onnx.TensorProto] = []
 
-    def build(self, network: TransformerNet) -> Any:
-        """The ONNX model."""
-        from onnx import TensorProto, helper
-
-        patch = network.config.patch
+    def build(self) -> onnx.ModelProto:
+        patch, levels = self.config.patch, len(self.config.widths)
         size = self.node("Shape", "photograph", start=1, end=3)
         x = self.node("Mul", self.node("Cast", "photograph", to=TensorProto.FLOAT), self.constant(np.float32(1 / 255)))
         x = self.node("Transpose", x, perm=[0, 3, 1, 2])
         missing = self.node("Mod", self.node("Neg", size), self.constant([STRIDE, STRIDE]))
         x = self.node("Pad", x, self.node("Concat", self.constant([0] * 6), missing, axis=0), mode="reflect")
-        if patch > 1:
-            x = self.pixel_unshuffle(x, patch)
-        for module in (network.down, network.residuals, network.up, network.to_rgb):
-            x = self.emit(module, x)
-        if patch > 1:
-            x = self.node("DepthToSpace", x, blocksize=patch, mode="CRD")
-            x = self.node("AveragePool", x, kernel_shape=[2, 2], strides=[1, 1], pads=[1, 1, 0, 0])
-        x = self.node("Slice", self.node("Sigmoid", x), self.constant([0, 0]), size, self.constant([2, 3]))
+        x = self.to_patches(x, patch)
+        for i in range(levels):
+            x = self.block(f"down.{i}", x, stride=2 if i else 1)
+        for i in range(self.config.residual_blocks):
+            inner = self.block(f"residuals.{i}.second", self.block(f"residuals.{i}.first", x), relu=False)
+            x = self.node("Add", x, inner)
+        for i in range(levels - 1):
+            x = UPSAMPLERS[self.config.upsample](self, f"up.{i}.upsample.convolution", x)
+            x = self.node("Relu", self.norm(f"up.{i}.norm", x))
+        x = self.node("Sigmoid", self.from_patches(self.convolution("to_rgb", x), patch))
+        x = self.node("Slice", x, self.constant([0, 0]), size, self.constant([2, 3]))
         x = self.node("Mul", self.node("Transpose", x, perm=[0, 2, 3, 1]), self.constant(np.float32(255)))
         self.node("Cast", self.node("Round", x), output="stylized", to=TensorProto.UINT8)
         ends = [
@@ -86,76 +76,89 @@ class _Graph:
         graph = helper.make_graph(self.nodes, "faststyle", ends[:1], ends[1:], self.constants)
         return helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
 
-    def emit(self, module: nn.Module, x: str) -> str:
-        """The nodes of a module, applied to the value ``x``."""
-        kind = next(kind for kind in type(module).mro() if kind in self.emitters)
-        return self.emitters[kind](module, x)
-
     def node(self, kind: str, *inputs: str, output: str | None = None, **attributes: Any) -> str:
-        from onnx import helper
-
         name = output or f"{kind.lower()}_{len(self.nodes)}"
         self.nodes.append(helper.make_node(kind, list(inputs), [name], **attributes))
         return name
 
     def constant(self, value: ArrayLike) -> str:
         """Integers become int64; a float array stays as it is."""
-        from onnx import numpy_helper
-
-        array = np.asarray(value)
         name = f"constant_{len(self.constants)}"
-        self.constants.append(numpy_helper.from_array(array, name))
+        self.constants.append(numpy_helper.from_array(np.asarray(value), name))
         return name
 
-    def weight(self, tensor: torch.Tensor) -> str:
-        """A constant kept in half precision, used in float32: run times fold the cast when they load the file."""
-        from onnx import TensorProto
+    def half(self, array: ArrayLike) -> str:
+        """A constant kept in half precision, used in float32: run times fold the cast when they load the graph."""
+        return self.node("Cast", self.constant(np.asarray(array, np.float16)), to=TensorProto.FLOAT)
 
-        return self.node("Cast", self.constant(tensor.detach().half().numpy()), to=TensorProto.FLOAT)
+    def tensor(self, name: str) -> str:
+        return self.half(self.tensors[name])
 
-    def sequential(self, module: nn.Sequential, x: str) -> str:
-        for child in module:
-            x = self.emit(child, x)
-        return x
+    def block(self, name: str, x: str, *, stride: int = 1, relu: bool = True) -> str:
+        """``ConvBlock``."""
+        x = self.norm(f"{name}.norm", self.convolution(f"{name}.convolution", x, stride))
+        return self.node("Relu", x) if relu else x
 
-    def conv(self, module: nn.Conv2d, x: str) -> str:
-        border = int(module.padding[0])
-        if border:
-            pads = [0, 0, border, border] * 2
-            x = self.node("Pad", x, self.constant(pads), mode=PAD_MODES[module.padding_mode])
-        return self.node("Conv", x, *self.weights(module), strides=list(module.stride))
+    def convolution(self, name: str, x: str, stride: int = 1) -> str:
+        border = self.tensors[f"{name}.weight"].shape[-1] // 2
+        x = self.node("Pad", x, self.constant([0, 0, border, border] * 2), mode=PAD_MODES[self.config.padding])
+        return self.node("Conv", x, *self.weights(name), strides=[stride, stride])
 
-    def transposed(self, module: nn.ConvTranspose2d, x: str) -> str:
-        pads, more = [int(p) for p in module.padding] * 2, list(module.output_padding)
-        return self.node(
-            "ConvTranspose", x, *self.weights(module), strides=list(module.stride), pads=pads, output_padding=more
-        )
+    def weights(self, name: str) -> tuple[str, str]:
+        return self.tensor(f"{name}.weight"), self.tensor(f"{name}.bias")
 
-    def weights(self, module: nn.Module) -> Sequence[str]:
-        """Weight and bias."""
-        return self.weight(module.get_parameter("weight")), self.weight(module.get_parameter("bias"))
+    def norm(self, name: str, x: str) -> str:
+        return NORMS[self.config.norm](self, name, x)
 
-    def upsample(self, module: nn.Upsample, x: str) -> str:
-        scales = self.constant(np.array([1, 1, 2, 2], np.float32))
-        if module.mode == "nearest":
-            ways = {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
-            return self.node("Resize", x, "", scales, mode="nearest", **ways)
-        return self.node("Resize", x, "", scales, mode="linear", coordinate_transformation_mode="half_pixel")
-
-    def pixel_shuffle(self, module: nn.PixelShuffle, x: str) -> str:
-        return self.node("DepthToSpace", x, blocksize=module.upscale_factor, mode="CRD")
-
-    def pixel_unshuffle(self, x: str, patch: int) -> str:
+    def to_patches(self, x: str, patch: int) -> str:
         """PyTorch's order of channels, which is not SpaceToDepth's: a convolution that picks one pixel each."""
-        pick = np.zeros((3, patch, patch, 3, patch, patch), np.float32)
+        if patch == 1:
+            return x
+        pick = np.zeros((3, patch, patch, 3, patch, patch))
         for channel, row, column in np.ndindex(3, patch, patch):
             pick[channel, row, column, channel, row, column] = 1
-        kernel = torch.from_numpy(pick.reshape(3 * patch**2, 3, patch, patch))
-        return self.node("Conv", x, self.weight(kernel), strides=[patch, patch])
+        kernel = self.half(pick.reshape(3 * patch**2, 3, patch, patch))
+        return self.node("Conv", x, kernel, strides=[patch, patch])
 
-    def instance_norm(self, module: InstanceNorm, x: str) -> str:
-        return self.node("InstanceNormalization", x, *self.weights(module), epsilon=module.eps)
+    def from_patches(self, x: str, patch: int) -> str:
+        """Pixels, each the mean of 2x2."""
+        if patch == 1:
+            return x
+        x = self.node("DepthToSpace", x, blocksize=patch, mode="CRD")
+        return self.node("AveragePool", x, kernel_shape=[2, 2], strides=[1, 1], pads=[1, 1, 0, 0])
 
-    def batch_norm(self, module: nn.BatchNorm2d, x: str) -> str:
-        statistics = [self.weight(module.get_buffer(name)) for name in ("running_mean", "running_var")]
-        return self.node("BatchNormalization", x, *self.weights(module), *statistics, epsilon=module.eps)
+
+def _instance_norm(graph: _Graph, name: str, x: str) -> str:
+    return graph.node("InstanceNormalization", x, *graph.weights(name), epsilon=EPSILON)
+
+
+def _batch_norm(graph: _Graph, name: str, x: str) -> str:
+    statistics = [graph.tensor(f"{name}.{kind}") for kind in ("running_mean", "running_var")]
+    return graph.node("BatchNormalization", x, *graph.weights(name), *statistics, epsilon=EPSILON)
+
+
+def _resized(**attributes: str) -> Callable[[_Graph, str, str], str]:
+    def upsample(graph: _Graph, name: str, x: str) -> str:
+        scales = graph.constant(np.array([1, 1, 2, 2], np.float32))
+        return graph.convolution(name, graph.node("Resize", x, "", scales, **attributes))
+
+    return upsample
+
+
+def _transposed(graph: _Graph, name: str, x: str) -> str:
+    return graph.node(
+        "ConvTranspose", x, *graph.weights(name), strides=[2, 2], pads=[1, 1, 1, 1], output_padding=[1, 1]
+    )
+
+
+def _pixelshuffle(graph: _Graph, name: str, x: str) -> str:
+    return graph.node("DepthToSpace", graph.convolution(name, x), blocksize=2, mode="CRD")
+
+
+NORMS: dict[str, Callable[[_Graph, str, str], str]] = {"instance": _instance_norm, "batch": _batch_norm}
+UPSAMPLERS: dict[str, Callable[[_Graph, str, str], str]] = {
+    "nearest": _resized(mode="nearest", coordinate_transformation_mode="asymmetric", nearest_mode="floor"),
+    "bilinear": _resized(mode="linear", coordinate_transformation_mode="half_pixel"),
+    "transposed": _transposed,
+    "pixelshuffle": _pixelshuffle,
+}

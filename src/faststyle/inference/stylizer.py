@@ -1,76 +1,115 @@
-"""Applies saved weights to pictures: NumPy in, NumPy out. Loads torch, or another run time, only with the weights."""
+"""Applies saved weights to pictures: NumPy in, NumPy out."""
 
+import math
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any
+from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
 
-from faststyle.inference.backends import Exported, Torch, find_device, load_onnx
-from faststyle.errors import FaststyleError
+from faststyle.checkpoint import Header, read_checkpoint
+from faststyle.config import one_of
+from faststyle.errors import CheckpointError, FaststyleError
+from faststyle.inference.backends import AUTO, BACKENDS, INSTALL_TORCH, OPTIONS, Engine, EngineOptions, choose_engines
+from faststyle.resources import find_weights
 
-OUT_OF_MEMORY = ("allocate memory", "outofmemory", "bad_alloc")  # in the run times' RuntimeErrors
+OUT_OF_MEMORY = ("allocate memory", "outofmemory", "bad_alloc")  # in the back ends' RuntimeErrors
 
 
 class Stylizer:
     """A style, ready to be applied.
 
-    >>> stylizer = Stylizer.load("checkpoints/starry_night.safetensors")  # doctest: +SKIP
+    >>> stylizer = Stylizer.load("starry_night")  # doctest: +SKIP
     >>> stylized = stylizer.stylize(photograph)  # uint8 (H, W, 3)  # doctest: +SKIP
 
-    info: what the file says of itself (style, recipe, evaluation); nothing of an ``.onnx`` file.
+    engine: what runs it. open_strips: opens the engine for pictures that do not fit into the memory, if there is one.
     """
 
-    def __init__(self, backend: Torch | Exported, info: dict[str, Any]) -> None:
-        self.backend = backend
-        self.info = info
+    def __init__(self, engine: Engine, open_strips: Callable[[], Engine] | None = None) -> None:
+        self.engine, self.open_strips = engine, open_strips
+        self.strips_engine: Engine | None = None
+        self.opening = Lock()
+
+    @property
+    def header(self) -> Header:
+        """What the file says of itself: its network, its recipe, what came of it."""
+        return self.engine.header
 
     @classmethod
     def load(
         cls,
         path: str | Path,
         *,
-        device: str = "auto",
+        backend: str = AUTO,
+        device: str = AUTO,
         memory: float | None = None,
-        large: str = "exact",
-        runtime: str = "auto",
-        precision: str = "float32",
+        statistics: str | None = None,
+        precision: str | None = None,
     ) -> "Stylizer":
         """Reads ``.safetensors``, a Lightning ``.ckpt``, a shipped style by its name, or an exported ``.onnx``.
 
-        device: ``auto`` (a GPU if there is one), ``cpu``, ``cuda`` or ``mps``; an ``.onnx`` file runs on the CPU.
-        memory: bytes; a picture that needs more goes in strips (not by an ``.onnx`` file); None is 4 GiB, or what a GPU
-        has free. large: how: ``exact``, the same picture as in one piece, or ``sampled``, faster and similar.
-        runtime, precision: of an ``.onnx`` file: ``auto``, ``onnxruntime`` or ``openvino``; ``float32``, or
-        ``bfloat16`` under OpenVINO, which is faster on CPUs that have it and less exact.
+        backend: one of ``BACKENDS``, or ``auto``: on a CPU ONNX Runtime or OpenVINO, and PyTorch for what goes in
+        strips; on a GPU PyTorch. device: ``auto`` (a GPU if there is one), ``cpu``, ``cuda`` or ``mps``.
+        memory: bytes; None is 4 GiB, or what a GPU has free. A picture that needs more goes in strips.
+        statistics: of those: ``exact`` (default), the same picture as in one piece, or ``sampled``, faster and similar.
+        precision: ``float32`` (default), or ``bfloat16`` under OpenVINO, which is faster on CPUs that have it and less
+        exact.
 
-        Raises ``CheckpointError`` if the file cannot be used, ``ConfigError`` if device or run time is not there.
+        Raises ``CheckpointError`` if the file cannot be used, ``ConfigError`` if a back end or device is not there, or
+        on an option that the back end does not honour.
         """
-        if Path(path).suffix == ".onnx":
-            return cls(load_onnx(Path(path), runtime, precision), {})
-        from faststyle.checkpoint import load_checkpoint  # loads torch
+        given = {name: value for name, value in (("statistics", statistics), ("precision", precision)) if value}
+        for name, value in given.items():
+            one_of(name, value, OPTIONS[name])
+        path = find_weights(path)
+        names, device = choose_engines(path, backend, device, given)
+        if not path.is_file():
+            raise CheckpointError(f"no checkpoint {path}")
+        source = path if path.suffix == ".onnx" else read_checkpoint(path)
 
-        found = find_device(device)
-        checkpoint = load_checkpoint(path)
-        return cls(Torch(checkpoint.network, found, memory, large), checkpoint.info)
+        def open_engine(name: str) -> Engine:
+            options = {key: value for key, value in given.items() if key in BACKENDS[name].options}
+            return BACKENDS[name](source, EngineOptions(device=device, memory=memory, **options))
 
-    def lanes(self, height: int, width: int) -> int:
+        return cls(open_engine(names[0]), partial(open_engine, names[-1]) if len(names) > 1 else None)
+
+    def max_workers(self, height: int, width: int) -> int:
         """How many pictures of a size are best stylised at once, each in a thread of its own."""
-        return self.backend.lanes(height, width)
+        return self.engine.max_workers(height, width)
 
-    def stylize(self, photograph: NDArray[np.uint8], lanes: int = 1) -> NDArray[np.uint8]:
-        """uint8 (H, W, 3) sRGB, any size, to the same. lanes: how many threads call this at once.
+    def share_cores(self, workers: int) -> None:
+        """Prepares for calls of ``stylize`` from so many threads at once."""
+        self.engine.workers = workers
+
+    def stylize(self, photograph: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """uint8 (H, W, 3) sRGB, any size, to the same.
 
         Raises ``FaststyleError`` when memory does not suffice.
         """
         if photograph.ndim != 3 or photograph.shape[2] != 3 or photograph.dtype != np.uint8 or not photograph.size:
             raise FaststyleError(f"expected a uint8 (H, W, 3) picture, found {photograph.dtype} {photograph.shape}")
+        height, width = photograph.shape[:2]
         try:
-            return self.backend(np.ascontiguousarray(photograph), lanes)
+            return self.engine_for(height, width).stylize(np.ascontiguousarray(photograph))
         except (RuntimeError, MemoryError) as error:
             if isinstance(error, MemoryError) or any(words in repr(error).lower() for words in OUT_OF_MEMORY):
-                height, width = photograph.shape[:2]
                 raise FaststyleError(
                     f"not enough memory for {width}x{height} pixels: a smaller --memory or --size helps"
                 ) from error
             raise
+
+    def engine_for(self, height: int, width: int) -> Engine:
+        """What runs a picture of a size. Raises ``FaststyleError`` if it fits nowhere."""
+        if self.engine.strips or self.engine.fits_whole(height, width):
+            return self.engine
+        if self.open_strips is None:
+            needed = self.engine.bytes_needed(height, width) / 2**30
+            raise FaststyleError(
+                f"{width}x{height} pixels need --memory {math.ceil(needed * 10) / 10:.1f}G in one piece; strips less, "
+                f"but weights and torch: {INSTALL_TORCH}"
+            )
+        with self.opening:
+            self.strips_engine = self.strips_engine or self.open_strips()
+        return self.strips_engine

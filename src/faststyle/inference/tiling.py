@@ -19,35 +19,41 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from faststyle.config import STRIDE, UPSAMPLERS, NetworkConfig
 from faststyle.errors import FaststyleError
+from faststyle.modeling.pixels import to_image, to_images, to_pixels
 from faststyle.modeling.transformer_net import (
-    MIN_SIDE,
-    STRIDE,
+    ConvBlock,
     InstanceNorm,
-    NetworkConfig,
+    ResidualBlock,
     TransformerNet,
+    UpsampleBlock,
     pad_to_stride,
-    to_image,
-    to_images,
-    to_pixels,
 )
 
 RGB = NDArray[np.uint8]
 
-# Rows are counted at a quarter of the resolution (STRIDE), where the residual blocks work.
-ENTRY, BLOCK, EXIT = 2, 2, 4  # how many beyond its own a strip depends on, rounded up
-SMALLEST = 8  # of a strip
-ENOUGH = 256  # pixels: strips of so many rows, and memory is better spent on keeping features
-WINDOW, SAMPLED = 128, 8e6  # pixels: a side of those that are sampled, and all of them
-GOLDEN = 0.618034
+# Rows are counted at a quarter of the resolution (STRIDE), where the residual blocks work. A strip depends on so many
+# beyond its own, its halo, rounded up:
+DOWN_HALO = 2  # through ``TransformerNet.down``: 7 px
+RESIDUAL_HALO = 2  # through one residual block: two 3x3 convolutions
+SMALLEST_STRIP = 8  # rows
+ROWS_FOR_CACHING = 256  # pixels: where strips have so many rows, memory is better spent on caching features
+WINDOW_SIDE, SAMPLED_PIXELS = 128, 8e6  # of one window that is sampled, and of all of them
+GOLDEN_RATIO = 0.618034
 
-# Peak memory in bytes, measured (BENCHMARKS.md): of the process without a picture; for each pixel and channel of
-# ``NetworkConfig.width`` of a whole picture, by ``patch``; and how much more of it narrow strips take.
-PROCESS = 650e6
-WHOLE = {1: 25.0, 2: 13.5}
-IN_STRIPS = 3.1
-PICTURES = 6  # for each pixel: photograph and result
-FEATURES = 1.0  # for each pixel and channel of the width: float32, 4 x the width, at a sixteenth of the pixels
+# Peak memory in bytes, measured (BENCHMARKS.md), besides that of an engine: how much more of it narrow strips take than
+# a whole picture for each pixel; for each pixel; for each pixel and channel of ``NetworkConfig.width``
+STRIPS_FACTOR = 3.1
+PICTURE_BYTES = 6  # photograph and result
+FEATURE_BYTES = 1.0  # float32, 4 x the width, at a sixteenth of the pixels
+
+
+def up_halo(config: NetworkConfig) -> int:
+    """Rows through ``TransformerNet.up`` and ``to_colors``: of each doubling at its own resolution, and 4 to 5 px."""
+    halo = UPSAMPLERS[config.upsample].halo
+    doublings = len(config.widths) - 1
+    return math.ceil(sum(halo * 0.5**i for i in range(doublings)) + 5 / STRIDE)
 
 
 @dataclass(frozen=True)
@@ -72,7 +78,7 @@ class Strips:
         self.network, self.photograph = network, photograph
         self.device = next(network.parameters()).device
         self.height = -(-photograph.shape[0] // STRIDE)
-        starts = list(range(0, max(1, self.height - SMALLEST + 1), max(SMALLEST, rows // STRIDE)))
+        starts = list(range(0, max(1, self.height - SMALLEST_STRIP + 1), max(SMALLEST_STRIP, rows // STRIDE)))
         self.spans = list(zip(starts, [*starts[1:], self.height], strict=True))
         self.bar = tqdm(desc="in strips", unit="strip", total=0)
 
@@ -94,49 +100,58 @@ class Strips:
         result[top : top + len(rows)] = rows[: height - top, :width]
 
 
-def fits_whole(config: NetworkConfig, height: int, width: int, memory: float) -> bool:
-    """Whether a picture can be stylised whole within ``memory`` bytes; those too small for strips always can."""
-    needed = PROCESS + WHOLE[config.patch] * config.width * height * width
-    return needed <= memory or min(height, width) < MIN_SIDE
-
-
 @dataclass(frozen=True)
 class Layout:
-    """How a picture is cut. rows: of a strip, in pixels. keep: exact mode keeps what the residual blocks' convolutions
-    give, in place of computing it again."""
+    """How a picture is cut. rows: of a strip, in pixels. cache_features: exact statistics cache what the residual
+    blocks' convolutions give, in place of computing it again."""
 
     rows: int
-    keep: bool = False
+    cache_features: bool = False
 
 
-def layout_within(config: NetworkConfig, height: int, width: int, memory: float, large: str) -> Layout:
-    """The fastest of a mode that keeps within ``memory`` bytes. Raises ``FaststyleError`` if there is none."""
-    row = WHOLE[config.patch] * IN_STRIPS * config.width * width
-    for copies in (2, 1) if large == "exact" else (0,):  # of the features
-        at_once = (PICTURES + FEATURES * config.width * copies) * height * width + PROCESS
-        rows = int((memory - at_once) / row) - 2 * STRIDE * EXIT
-        if rows >= (ENOUGH if copies == 2 else STRIDE * SMALLEST):
-            return Layout(rows, keep=copies == 2)
-    needed = (at_once + row * STRIDE * (SMALLEST + 2 * EXIT)) / 2**30
+def layout_within(
+    config: NetworkConfig,
+    height: int,
+    width: int,
+    *,
+    memory: float,
+    process_bytes: float,
+    bytes_per_pixel: float,
+    statistics: str,
+) -> Layout:
+    """The fastest way within ``memory`` bytes, where the process takes ``process_bytes``, and a whole picture
+    ``bytes_per_pixel``.
+
+    Raises ``FaststyleError`` if there is none.
+    """
+    row, halo = STRIPS_FACTOR * bytes_per_pixel * width, up_halo(config)
+    for copies in (2, 1) if statistics == "exact" else (0,):  # of the features
+        at_once = (PICTURE_BYTES + FEATURE_BYTES * config.width * copies) * height * width + process_bytes
+        rows = int((memory - at_once) / row) - 2 * STRIDE * halo
+        if rows >= (ROWS_FOR_CACHING if copies == 2 else STRIDE * SMALLEST_STRIP):
+            return Layout(rows, cache_features=copies == 2)
+    needed = (at_once + row * STRIDE * (SMALLEST_STRIP + 2 * halo)) / 2**30
     raise FaststyleError(f"{width}x{height} pixels need --memory {math.ceil(needed * 10) / 10:.1f}G at least")
 
 
 def stylize_exactly(network: TransformerNet, photograph: RGB, layout: Layout) -> RGB:
     """uint8 (H, W, 3), sides of 16 px or more, to the same: as the network on the whole picture, up to rounding.
 
-    Memory: the strips', and the float32 features at a quarter of the resolution, twice those with ``layout.keep``.
-    Every convolution is computed two to four times, those of the residual blocks once with ``layout.keep``.
+    Memory: the strips', and the float32 features at a quarter of the resolution, twice those with
+    ``layout.cache_features``. Every convolution is computed two to four times, those of the residual blocks once with
+    ``layout.cache_features``.
     """
     strips = Strips(network, photograph, layout.rows)
     passes = len(network.down) + 1 + 3 * len(network.residuals) + len(network.up) + 1
     strips.bar.total = passes * len(strips.spans)
-    with _statistics_of_its_own(network), strips.bar:
-        trunk = _enter(strips)
-        kept = torch.empty_like(trunk) if layout.keep and _norms(network) else None
+    with _restored_statistics(network), strips.bar:
+        trunk = _downsample(strips)
+        cache = torch.empty_like(trunk) if layout.cache_features and _norms(network) else None
         for block in network.residuals:
-            _pass_through(block, trunk, kept, strips)
-        del kept
-        return _leave(trunk, strips)
+            assert isinstance(block, ResidualBlock)
+            _apply_residual(block, trunk, cache, strips)
+        del cache
+        return _upsample(trunk, strips)
 
 
 def stylize_by_samples(network: TransformerNet, photograph: RGB, layout: Layout) -> RGB:
@@ -144,10 +159,11 @@ def stylize_by_samples(network: TransformerNet, photograph: RGB, layout: Layout)
     strips = Strips(network, photograph, layout.rows)
     strips.bar.total = len(strips.spans)
     result = np.empty_like(photograph)
-    samples = min(IN_STRIPS * layout.rows * photograph.shape[1], SAMPLED)  # as much memory as a strip
-    with _statistics_of_its_own(network), strips.bar:
+    samples = min(STRIPS_FACTOR * layout.rows * photograph.shape[1], SAMPLED_PIXELS)  # as much memory as a strip
+    halo = DOWN_HALO + RESIDUAL_HALO * len(network.residuals) + up_halo(network.config)
+    with _restored_statistics(network), strips.bar:
         _take_statistics(network, to_images(_windows(photograph, samples).to(strips.device)))
-        for window in strips.windows(ENTRY + BLOCK * len(network.residuals) + EXIT):
+        for window in strips.windows(halo):
             strips.write(result, window, network(strips.read(window)))
     return result
 
@@ -155,13 +171,13 @@ def stylize_by_samples(network: TransformerNet, photograph: RGB, layout: Layout)
 def _windows(photograph: RGB, pixels: float) -> Tensor:
     """Square windows, (N, side, side, 3), one in each cell of a grid, shifted from cell to cell by the golden ratio."""
     height, width, _ = photograph.shape
-    side = min(WINDOW, height // STRIDE * STRIDE, width // STRIDE * STRIDE)
+    side = min(WINDOW_SIDE, height // STRIDE * STRIDE, width // STRIDE * STRIDE)
     count = pixels / side**2
     rows = max(1, min(round(math.sqrt(count * height / width)), height // side, int(count)))
     columns = max(1, min(int(count / rows), width // side))
     row, column = np.indices((rows, columns)).reshape(2, -1)
-    tops = ((row + GOLDEN * column % 1) / rows * (height - side)).astype(int)
-    lefts = ((column + GOLDEN * row % 1) / columns * (width - side)).astype(int)
+    tops = ((row + GOLDEN_RATIO * column % 1) / rows * (height - side)).astype(int)
+    lefts = ((column + GOLDEN_RATIO * row % 1) / columns * (width - side)).astype(int)
     pieces = [photograph[top : top + side, left : left + side] for top, left in zip(tops, lefts, strict=True)]
     return torch.from_numpy(np.stack(pieces))
 
@@ -171,8 +187,8 @@ def _norms(module: nn.Module) -> list[InstanceNorm]:
 
 
 @contextmanager
-def _statistics_of_its_own(network: TransformerNet) -> Iterator[None]:
-    """What is fixed inside is forgotten afterwards."""
+def _restored_statistics(network: TransformerNet) -> Iterator[None]:
+    """Statistics that are fixed inside are forgotten afterwards."""
     try:
         with torch.inference_mode():
             yield
@@ -213,19 +229,19 @@ def _fix(norm: nn.Module, strips: Iterator[Tensor]) -> None:
     norm.fixed = (mean.float(), variance.float())
 
 
-def _enter(strips: Strips) -> Tensor:
+def _downsample(strips: Strips) -> Tensor:
     """The features at a quarter of the resolution, (1, C, H/4, W/4)."""
     network = strips.network
 
     def compute(number: int, module: nn.Module) -> Iterator[tuple[_Window, Tensor]]:
         """A module after the first ``number`` blocks."""
-        for window in strips.windows(ENTRY):
-            x = F.pixel_unshuffle(strips.read(window), network.config.patch)
+        for window in strips.windows(DOWN_HALO):
+            x = network.to_patches(strips.read(window))
             yield window, window.crop(module(network.down[:number](x)))
 
     for number, block in enumerate(network.down):
-        convolution, norm, _ = block.children()
-        _fix(norm, (x for _, x in compute(number, convolution)))
+        assert isinstance(block, ConvBlock)
+        _fix(block.norm, (x for _, x in compute(number, block.convolution)))
     trunk: Tensor | None = None
     for window, x in compute(len(network.down), nn.Identity()):
         if trunk is None:
@@ -239,50 +255,49 @@ def _enter(strips: Strips) -> Tensor:
 def _apply(module: Callable[[Tensor], Tensor], x: Tensor, result: Tensor, strips: Strips) -> Iterator[Tensor]:
     """Strip by strip into ``result``, which may be ``x`` itself; what is yielded is a part of it."""
     above = x[:, :, :0]  # rows before a strip, as they were
-    for window in strips.windows(BLOCK):
+    for window in strips.windows(RESIDUAL_HALO):
         seen = torch.cat([above, x[:, :, window.first : window.high]], 2)
-        above = x[:, :, max(0, window.last - BLOCK) : window.last].clone()
+        above = x[:, :, max(0, window.last - RESIDUAL_HALO) : window.last].clone()
         rows = result[:, :, window.first : window.last]
         yield rows.copy_(window.crop(module(seen)))
 
 
-def _pass_through(block: nn.Module, trunk: Tensor, kept: Tensor | None, strips: Strips) -> None:
-    """A residual block, in place. kept: memory as large as ``trunk`` for what its convolutions give."""
-    (first, second, norm) = block.get_submodule("block").children()  # a ConvBlock, a convolution, its normalisation
-    convolution, first_norm, activation = first.children()
-    if kept is not None:
-        _fix(first_norm, _apply(convolution, trunk, kept, strips))
-        _fix(norm, _apply(lambda x: second(activation(first_norm(x))), kept, kept, strips))
+def _apply_residual(block: ResidualBlock, trunk: Tensor, cache: Tensor | None, strips: Strips) -> None:
+    """A residual block, in place. cache: memory as large as ``trunk`` for what its convolutions give."""
+    first, second = block.first, block.second
+    if cache is not None:
+        _fix(first.norm, _apply(first.convolution, trunk, cache, strips))
+        _fix(second.norm, _apply(lambda x: second.convolution(F.relu_(first.norm(x))), cache, cache, strips))
         for window in strips.windows(0):
             rows = slice(window.first, window.last)
-            trunk[:, :, rows] += norm(kept[:, :, rows])
+            trunk[:, :, rows] += second.norm(cache[:, :, rows])
         return
 
     def compute(module: Callable[[Tensor], Tensor]) -> Iterator[Tensor]:
-        for window in strips.windows(BLOCK):
+        for window in strips.windows(RESIDUAL_HALO):
             yield window.crop(module(trunk[:, :, window.low : window.high]))
 
-    _fix(first_norm, compute(convolution))
-    _fix(norm, compute(lambda x: second(first(x))))
+    _fix(first.norm, compute(first.convolution))
+    _fix(second.norm, compute(lambda x: second.convolution(first(x))))
     deque(_apply(block, trunk, trunk, strips), maxlen=0)
 
 
-def _leave(trunk: Tensor, strips: Strips) -> RGB:
+def _upsample(trunk: Tensor, strips: Strips) -> RGB:
     """The stylised picture."""
-    network = strips.network
+    network, halo = strips.network, up_halo(strips.network.config)
 
     def compute(module: Callable[[Tensor], Tensor]) -> Iterator[tuple[_Window, Tensor]]:
-        for window in strips.windows(EXIT):
+        for window in strips.windows(halo):
             yield window, module(trunk[:, :, window.low : window.high])
 
     for number, block in enumerate(network.up):
-        upsampling, norm, _ = block.children()
-        before = network.up[:number]
-        _fix(norm, (window.crop(x) for window, x in compute(lambda x, f=upsampling, g=before: f(g(x)))))  # type: ignore[misc]
+        assert isinstance(block, UpsampleBlock)
+        inner = nn.Sequential(*network.up[:number], block.upsample)
+        _fix(block.norm, (window.crop(x) for window, x in compute(inner)))
     result = np.empty_like(strips.photograph)
-    for window, x in compute(lambda x: network.paint(network.up(x))):
+    for window, x in compute(lambda x: network.to_colors(network.up(x))):
         strips.write(result, window, x)
     return result
 
 
-MODES = {"exact": stylize_exactly, "sampled": stylize_by_samples}
+STATISTICS = {"exact": stylize_exactly, "sampled": stylize_by_samples}

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 TINY = 1e-12  # keeps a relative error finite on an all-zero target
 PATCH = 3  # side of a neural patch, as in Li & Wand
 PATCH_STRIDE = 2  # theirs is 1, for 16 times the work
-MATCHED_AT_ONCE = 4096  # patches: bounds the memory of their scores
+PATCHES_AT_ONCE = 4096  # patches: bounds the memory of their scores
 
 
 def gram_matrix(features: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -52,14 +52,14 @@ class _Gram(torch.autograd.Function):
         return result
 
 
-def _full(x: Tensor) -> Tensor:
+def _at_least_float32(x: Tensor) -> Tensor:
     """float32 of lower precisions; float64 stays."""
     return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 def _positions(features: Tensor) -> Tensor:
     """(B, C, H, W) to (B, HW, C), a view of channels-last memory."""
-    return _full(features).permute(0, 2, 3, 1).flatten(1, 2)
+    return _at_least_float32(features).permute(0, 2, 3, 1).flatten(1, 2)
 
 
 def _position_weights(mask: Tensor | None) -> Tensor | None:
@@ -80,9 +80,9 @@ def _inside(mask: Tensor) -> Tensor:
     return mask[0, 0] >= min(0.5, mask.max().item())
 
 
-def squares(x: Tensor) -> Tensor:
+def sum_of_squares(x: Tensor) -> Tensor:
     """Sum of squares of each item of the batch."""
-    return _full(x).square().flatten(1).sum(1)
+    return _at_least_float32(x).square().flatten(1).sum(1)
 
 
 class LayerLoss(nn.Module):
@@ -111,12 +111,12 @@ class ContentLoss(LayerLoss):
         return self.combine({layer: self.error(features[layer], target[layer]) for layer in self.layers})
 
     def error(self, features: Tensor, target: Tensor) -> Tensor:
-        error = squares(_full(features) - _full(target))
-        return error / (squares(target).clamp_min(TINY) if self.relative else 2.0)
+        error = sum_of_squares(_at_least_float32(features) - _at_least_float32(target))
+        return error / (sum_of_squares(target).clamp_min(TINY) if self.relative else 2.0)
 
 
 class StyleTerm(LayerLoss):
-    """A loss against one style picture. Subclasses say what they keep of it, and how far features are from that.
+    """A loss against one style picture. Subclasses give a statistic of it, and how far features are from that.
 
     target: features of the style picture, (1, C, H, W) by layer. style_mask: (1, 1, h, w) in [0, 1], the part of it
     that counts. mask: (1, 1, h, w) in [0, 1], where in the stylised picture the style goes. None is everywhere.
@@ -136,7 +136,7 @@ class StyleTerm(LayerLoss):
         self.register_buffer("mask", mask, persistent=False)
         for layer in self.layers:
             features = target[layer].detach()
-            self.register_buffer(f"target_{layer}", self.keep(features, _mask_at(style_mask, features)), False)
+            self.register_buffer(f"target_{layer}", self.statistic_of(features, _mask_at(style_mask, features)), False)
 
     def forward(self, features: Mapping[str, Tensor]) -> Tensor:
         """features: (B, C, H, W) by layer. Returns a scalar."""
@@ -146,12 +146,12 @@ class StyleTerm(LayerLoss):
             errors[layer] = self.error(x, self.get_buffer(f"target_{layer}"), _mask_at(self.mask, x))
         return self.combine(errors)
 
-    def keep(self, features: Tensor, mask: Tensor | None) -> Tensor:
-        """What is kept of the style picture's features, (1, C, H, W)."""
+    def statistic_of(self, features: Tensor, mask: Tensor | None) -> Tensor:
+        """What is compared: of the style picture's features, (1, C, H, W)."""
         raise NotImplementedError
 
     def error(self, features: Tensor, target: Tensor, mask: Tensor | None) -> Tensor:
-        """(B,) from (B, C, H, W) and what was kept."""
+        """(B,) from (B, C, H, W) and the style picture's statistic."""
         raise NotImplementedError
 
 
@@ -164,12 +164,12 @@ class GramLoss(StyleTerm):
 
     statistic = staticmethod(gram_matrix)
 
-    def keep(self, features: Tensor, mask: Tensor | None) -> Tensor:
+    def statistic_of(self, features: Tensor, mask: Tensor | None) -> Tensor:
         return self.statistic(features, mask)
 
     def error(self, features: Tensor, target: Tensor, mask: Tensor | None) -> Tensor:
-        error = squares(self.statistic(features, mask) - target)
-        return error / (squares(target).clamp_min(TINY) if self.relative else 4.0 * target.shape[1] ** 2)
+        error = sum_of_squares(self.statistic(features, mask) - target)
+        return error / (sum_of_squares(target).clamp_min(TINY) if self.relative else 4.0 * target.shape[1] ** 2)
 
 
 class CovarianceLoss(GramLoss):
@@ -185,7 +185,7 @@ class HistogramLoss(StyleTerm):
     the paper in matching exactly, by rank, in place of 256 bins.
     """
 
-    def keep(self, features: Tensor, mask: Tensor | None) -> Tensor:
+    def statistic_of(self, features: Tensor, mask: Tensor | None) -> Tensor:
         return _sorted_channels(features, mask)
 
     def error(self, features: Tensor, target: Tensor, mask: Tensor | None) -> Tensor:
@@ -193,13 +193,13 @@ class HistogramLoss(StyleTerm):
         wanted = target
         if target.shape[2] != ranked.shape[2]:
             wanted = F.interpolate(target, ranked.shape[2], mode="linear", align_corners=True)
-        error = squares(ranked - wanted)
-        return error / squares(wanted).clamp_min(TINY) if self.relative else error
+        error = sum_of_squares(ranked - wanted)
+        return error / sum_of_squares(wanted).clamp_min(TINY) if self.relative else error
 
 
 def _sorted_channels(features: Tensor, mask: Tensor | None) -> Tensor:
     """(B, C, H, W) to (B, C, N): the values of each channel in order, of the N positions inside the mask."""
-    x = _full(features)
+    x = _at_least_float32(features)
     flat = x.flatten(2) if mask is None else x[:, :, _inside(mask)]
     return flat.sort(dim=2).values
 
@@ -211,14 +211,14 @@ class PatchLoss(StyleTerm):
     of the style's patches and their number; paper: the sum.
     """
 
-    def keep(self, features: Tensor, mask: Tensor | None) -> Tensor:
+    def statistic_of(self, features: Tensor, mask: Tensor | None) -> Tensor:
         return _patches(features, mask)  # (1, 9 C, N)
 
     def error(self, features: Tensor, target: Tensor, mask: Tensor | None) -> Tensor:
         patches = _patches(features, mask)  # (B, 9 C, M)
         with torch.no_grad():
             nearest = torch.stack([self.nearest(item, target[0]) for item in patches])
-        error = squares(patches - nearest)
+        error = sum_of_squares(patches - nearest)
         if not self.relative:
             return error
         return error / (target.square().sum(1).mean() * patches.shape[2]).clamp_min(TINY)
@@ -227,13 +227,13 @@ class PatchLoss(StyleTerm):
     def nearest(patches: Tensor, style: Tensor) -> Tensor:
         """(D, M) and (D, N) to (D, M): for each patch the style's most alike. A patch's own norm decides nothing."""
         directions = F.normalize(style, dim=0).T  # (N, D)
-        index = [(directions @ some).argmax(0) for some in torch.split(patches, MATCHED_AT_ONCE, dim=1)]
+        index = [(directions @ some).argmax(0) for some in torch.split(patches, PATCHES_AT_ONCE, dim=1)]
         return style[:, torch.cat(index)]
 
 
 def _patches(features: Tensor, mask: Tensor | None) -> Tensor:
     """(B, C, H, W) to (B, 9 C, N): every other 3x3 patch of those with their centre inside the mask."""
-    x = _full(features)
+    x = _at_least_float32(features)
     short = [max(0, PATCH - side) for side in x.shape[-2:]]
     if any(short):  # deep layers of a small picture
         x = F.pad(x, (0, short[1], 0, short[0]), mode="replicate")

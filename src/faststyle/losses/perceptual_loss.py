@@ -5,12 +5,14 @@ Scale-free by default: relative errors, so that one pair of weights serves every
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from faststyle.errors import ConfigError, LossNetworkError
+from faststyle.config import LAYER_TERMS, LossConfig
+from faststyle.errors import LossNetworkError
 from faststyle.losses.layer_losses import (
     ContentLoss,
     CovarianceLoss,
@@ -18,11 +20,12 @@ from faststyle.losses.layer_losses import (
     HistogramLoss,
     PatchLoss,
     StyleTerm,
-    squares,
+    sum_of_squares,
 )
-from faststyle.modeling.loss_network import LossNetwork
+from faststyle.modeling.loss_network import LossNetwork, nearest_layer
 
-NORMALIZATIONS = ("relative", "paper")
+STYLE_LOSSES: dict[str, type[StyleTerm]] = {"gram": GramLoss, "covariance": CovarianceLoss}  # by statistic
+OTHER_STYLE_TERMS: dict[str, type[StyleTerm]] = {"histogram": HistogramLoss, "patch": PatchLoss}
 
 
 class TotalVariation(nn.Module):
@@ -38,7 +41,7 @@ class TotalVariation(nn.Module):
         right = images[:, :, :, 1:] - images[:, :, :, :-1]
         if self.normalize == "relative":
             return _mean_square(down) + _mean_square(right)
-        return (squares(down) + squares(right)).mean()
+        return (sum_of_squares(down) + sum_of_squares(right)).mean()
 
 
 def _mean_square(x: Tensor) -> Tensor:
@@ -59,66 +62,51 @@ class Region:
     mask: Tensor | None = None
 
 
-STYLE_LOSSES: dict[str, type[StyleTerm]] = {"gram": GramLoss, "covariance": CovarianceLoss}
-MEASURED = ("content", "style")  # always, whatever their weights
-TERMS = (*MEASURED, "histogram", "patch")  # those that have layers; total variation has none
+def adapt_layers(config: LossConfig, architecture: str) -> LossConfig:
+    """The same loss with the layers of ``architecture`` as deep as those named; terms that are not used have none."""
+    adapted: dict[str, dict[str, float]] = {term: {} for term in LAYER_TERMS}
+    for term, layers in config.used_layers.items():
+        for name, weight in layers.items():
+            own = nearest_layer(architecture, name)
+            adapted[term][own] = adapted[term].get(own, 0.0) + weight
+    changes: dict[str, Any] = {f"{term}_layers": layers for term, layers in adapted.items()}
+    return replace(config, **changes)
+
+
+def needed_layers(config: LossConfig, architecture: str) -> list[str]:
+    """Every layer of ``architecture`` that the loss asks for."""
+    layers = adapt_layers(config, architecture).used_layers.values()
+    return list(dict.fromkeys(layer for of_term in layers for layer in of_term))
 
 
 class PerceptualLoss(nn.Module):
     """The weighted sum of the losses under one loss network.
 
     style: the style picture, (1, 3, H, W) in [0, 1], or regions with a style each, which count alike.
-    content_layers, ...: weight by layer name. statistic: that of the style loss, ``gram`` or ``covariance``.
     Gram plus patches is the global and local style of Zhao et al. (2019); Gram plus histograms is Risser et al. (2017).
-    Content and style are always measured, histograms and patches only where they have a weight.
 
-    Raises ``ConfigError`` on an unknown ``normalize`` or ``statistic``, a negative weight or no layers,
-    ``LossNetworkError`` on a layer that the network does not return.
+    Raises ``LossNetworkError`` on a layer that the network does not return.
     """
 
-    def __init__(
-        self,
-        loss_network: LossNetwork,
-        style: Tensor | Sequence[Region],
-        *,
-        content_layers: Mapping[str, float],
-        style_layers: Mapping[str, float],
-        histogram_layers: Mapping[str, float],
-        patch_layers: Mapping[str, float],
-        content_weight: float,
-        style_weight: float,
-        histogram_weight: float,
-        patch_weight: float,
-        tv_weight: float,
-        statistic: str,
-        normalize: str,
-    ) -> None:
+    def __init__(self, loss_network: LossNetwork, style: Tensor | Sequence[Region], config: LossConfig) -> None:
         super().__init__()
-        _one_of("normalize", normalize, NORMALIZATIONS)
-        _one_of("statistic", statistic, tuple(STYLE_LOSSES))
-        weights = [content_weight, style_weight, histogram_weight, patch_weight, tv_weight]
-        self.weights = dict(zip((*TERMS, "tv"), weights, strict=True))
-        for name, weight in self.weights.items():
-            if not 0 <= weight < float("inf"):
-                raise ConfigError(f"loss.{name}_weight must be a number of at least 0, found {weight}")
-        layers = dict(zip(TERMS, (content_layers, style_layers, histogram_layers, patch_layers), strict=True))
-        used = {name: layers[name] for name in TERMS if name in MEASURED or self.weights[name]}
-        for name, of_term in used.items():
-            _check_layers(name, of_term, loss_network)
+        self.weights = config.weights
+        used = adapt_layers(config, loss_network.architecture).used_layers
+        wanted = {layer for layers in used.values() for layer in layers}
+        if missing := sorted(wanted.difference(loss_network.layers)):
+            raise LossNetworkError(f"the loss network does not return {', '.join(missing)}")
         self.loss_network = loss_network
-        self.content = ContentLoss(used.pop("content"), normalize)
-        regions = [Region(style)] if isinstance(style, Tensor) else style
-        kinds = {"style": STYLE_LOSSES[statistic], "histogram": HistogramLoss, "patch": PatchLoss}
+        self.content = ContentLoss(used.pop("content"), config.normalize)
+        kinds = {"style": STYLE_LOSSES[config.statistic], **OTHER_STYLE_TERMS}
         self.style_terms = tuple(used)
         self.regions = nn.ModuleList()
-        wanted = {layer for of_term in used.values() for layer in of_term}
         with torch.no_grad():
-            for region in regions:
+            for region in [Region(style)] if isinstance(style, Tensor) else style:
                 target = loss_network(region.style, layers=wanted)
                 masks = (region.style_mask, region.mask)
-                terms = {name: kinds[name](of_term, target, normalize, *masks) for name, of_term in used.items()}
+                terms = {name: kinds[name](layers, target, config.normalize, *masks) for name, layers in used.items()}
                 self.regions.append(nn.ModuleDict(terms))
-        self.total_variation = TotalVariation(normalize)
+        self.total_variation = TotalVariation(config.normalize)
 
     def content_features(self, content: Tensor) -> dict[str, Tensor]:
         """(B, 3, H, W) in [0, 1] to the content layers' features, without a gradient, no deeper than needed."""
@@ -140,16 +128,3 @@ class PerceptualLoss(nn.Module):
         losses["tv"] = self.total_variation(stylized)
         loss = torch.stack([self.weights[name] * value for name, value in losses.items()]).sum()
         return {"loss": loss, **{f"{name}_loss": value for name, value in losses.items()}}
-
-
-def _one_of(name: str, value: str, known: Sequence[str]) -> None:
-    if value not in known:
-        raise ConfigError(f"loss.{name} must be one of {', '.join(known)}, found {value!r}")
-
-
-def _check_layers(term: str, layers: Mapping[str, float], loss_network: LossNetwork) -> None:
-    if not layers or sum(layers.values()) <= 0 or min(layers.values()) < 0:
-        raise ConfigError(f"loss.{term}_layers needs positive weights, found {dict(layers)}")
-    missing = [layer for layer in layers if layer not in loss_network.layers]
-    if missing:
-        raise LossNetworkError(f"the loss network does not return {', '.join(missing)}")

@@ -2,7 +2,8 @@
 embedded compact network, which was distilled from VGG-19."""
 
 import logging
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 
 import safetensors
@@ -11,36 +12,36 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from faststyle.config import AUTO
 from faststyle.errors import LossNetworkError
+from faststyle.resources import LOSS_NETWORKS
 
 log = logging.getLogger(__name__)
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 DEFAULT = "default"  # weights: the network's own
-EMBEDDED = Path(__file__).resolve().parents[2] / "checkpoints" / "loss_networks"
 
 # convolutions in each block, and their width
 VGG_BLOCKS = {"vgg16": (2, 2, 3, 3, 3), "vgg19": (2, 2, 4, 4, 4), "compact": (2, 2, 4, 1)}
 VGG_WIDTHS = {"vgg16": (64, 128, 256, 512, 512), "vgg19": (64, 128, 256, 512, 512), "compact": (32, 64, 128, 256)}
 RESNET_LAYERS = ("conv1", "relu1", "layer1", "layer2", "layer3", "layer4")
 POOLINGS = {"max": nn.MaxPool2d, "average": nn.AvgPool2d}
-ARCHITECTURES = (*VGG_BLOCKS, "resnet50")
-AUTO = "auto"
 
 
 class LossNetwork(nn.Module):
     """The loss network phi: an image classification network without its classifier, frozen.
 
-    Built up to the deepest of ``layers``, with random weights; ``load_loss_network`` gives trained ones.
-    Raises ``LossNetworkError`` on an unknown layer.
+    architecture: its name. Built up to the deepest of ``layers``, with random weights; ``load_loss_network`` gives
+    trained ones. Raises ``LossNetworkError`` on an unknown layer.
     """
 
     mean: Tensor
     std: Tensor
 
-    def __init__(self, known_layers: Collection[str], layers: Iterable[str]) -> None:
+    def __init__(self, architecture: str, known_layers: Collection[str], layers: Iterable[str]) -> None:
         super().__init__()
+        self.architecture = architecture
         self.layers = tuple(dict.fromkeys(layers))
         _check_layers(known_layers, self.layers)
         self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(3, 1, 1), persistent=False)
@@ -86,7 +87,7 @@ class VGG(LossNetwork):
 
     def __init__(self, architecture: str, layers: Iterable[str], pooling: str) -> None:
         names = list(vgg_layers(architecture))
-        super().__init__(names, layers)
+        super().__init__(architecture, names, layers)
         if pooling not in POOLINGS:
             raise LossNetworkError(f"loss_network.pooling must be one of {', '.join(POOLINGS)}, found {pooling!r}")
         self.names = names[: 1 + max(names.index(name) for name in self.layers)]
@@ -163,7 +164,7 @@ class ResNet50(LossNetwork):
     """ResNet-50 (He et al. 2015): ``conv1``, ``relu1`` and the four stages ``layer1`` ... ``layer4``."""
 
     def __init__(self, layers: Iterable[str]) -> None:
-        super().__init__(RESNET_LAYERS, layers)
+        super().__init__("resnet50", RESNET_LAYERS, layers)
         from torchvision.models import resnet50  # heavy, and only this class needs it
 
         resnet = resnet50(weights=None)
@@ -184,19 +185,27 @@ def build_loss_network(architecture: str, layers: Iterable[str], *, pooling: str
 
     Raises ``LossNetworkError`` on an unknown architecture, layer or pooling, or pooling that the network lacks.
     """
-    if architecture == "compact":
-        network: LossNetwork = Compact(layers)
-        if pooling != "max":
-            raise LossNetworkError(f"compact has only max pooling, found loss_network.pooling={pooling}")
-    elif architecture in VGG_BLOCKS:
-        network = VGG(architecture, layers, pooling)
-    elif architecture == "resnet50":
-        if pooling != "max":
-            raise LossNetworkError(f"resnet50 has only max pooling, found loss_network.pooling={pooling}")
-        network = ResNet50(layers)
-    else:
+    if architecture not in ARCHITECTURES:
         raise LossNetworkError(f"unknown loss network {architecture!r}; known: {', '.join(ARCHITECTURES)}")
-    return network.eval().requires_grad_(False)
+    return ARCHITECTURES[architecture](layers, pooling).eval().requires_grad_(False)
+
+
+def _max_pooled(network: type[Compact] | type[ResNet50]) -> Callable[[Iterable[str], str], LossNetwork]:
+    def build(layers: Iterable[str], pooling: str) -> LossNetwork:
+        built = network(layers)
+        if pooling != "max":
+            raise LossNetworkError(f"{built.architecture} has only max pooling, found loss_network.pooling={pooling}")
+        return built
+
+    return build
+
+
+ARCHITECTURES: dict[str, Callable[[Iterable[str], str], LossNetwork]] = {
+    "compact": _max_pooled(Compact),
+    "vgg16": partial(VGG, "vgg16"),
+    "vgg19": partial(VGG, "vgg19"),
+    "resnet50": _max_pooled(ResNet50),
+}
 
 
 def nearest_layer(architecture: str, name: str) -> str:
@@ -243,7 +252,7 @@ def load_loss_network(
     network = build_loss_network(architecture, layers, pooling=pooling)
     source = str(weights)
     if source == DEFAULT and architecture == "compact":
-        source = str(EMBEDDED / "compact.safetensors")
+        source = str(LOSS_NETWORKS / "compact.safetensors")
     tensors = _download(architecture) if source == DEFAULT else _read_tensors(Path(source))
     wanted = network.state_dict()
     missing = [name for name in wanted if name not in tensors and not name.endswith("num_batches_tracked")]

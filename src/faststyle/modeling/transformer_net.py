@@ -1,66 +1,24 @@
 """The image transformation network of Johnson, Alahi & Fei-Fei (2016), arXiv:1603.08155."""
 
+from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
 
-import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from faststyle.errors import ConfigError
+from faststyle.config import NetworkConfig, padded_side
 
-STRIDE = 4  # two stride-2 convolutions
-MANY = 2**21  # positions over which that kernel's float32 sums drift: by 1.5 % of a deviation at 12 million
-MIN_SIDE = 16  # reflection needs more pixels than it pads, also at a quarter of the size
+# up to which the CPU's batch-norm kernel is used: its float32 sums drift, by 1.5 % of a deviation at 12 million
+BATCH_NORM_KERNEL_POSITIONS = 2**21
 
-PADDINGS: dict[str, Literal["reflect", "replicate", "zeros"]] = {
+PADDING_MODES: dict[str, Literal["reflect", "replicate", "zeros"]] = {
     "reflect": "reflect",
     "replicate": "replicate",
     "zero": "zeros",
 }
-
-
-@dataclass(frozen=True, kw_only=True)
-class NetworkConfig:
-    """What is needed to build a ``TransformerNet`` again.
-
-    width: channels at full resolution, doubled at each halving (Johnson: 32).
-    residual_blocks: number of residual blocks at a quarter of the resolution (Johnson: 5).
-    upsample: ``nearest``, ``bilinear`` (resize, then convolve: Odena et al. 2016), ``transposed``, ``pixelshuffle``.
-    norm: ``instance`` (Ulyanov et al. 2016) or ``batch``.
-    padding: ``reflect``, ``replicate`` or ``zero``.
-    patch: 1, or 2: pixels enter and leave in patches of 2x2 (space to depth), so that nothing is computed at full
-    resolution.
-
-    Raises ``ConfigError`` on any other value.
-    """
-
-    width: int
-    residual_blocks: int
-    upsample: str
-    norm: str
-    padding: str
-    patch: int
-
-    def __post_init__(self) -> None:
-        if self.patch not in (1, 2):
-            raise ConfigError(f"network.patch must be 1 or 2, found {self.patch}")
-        if self.width < 1:
-            raise ConfigError(f"network.width must be at least 1, found {self.width}")
-        if self.residual_blocks < 0:
-            raise ConfigError(f"network.residual_blocks must be at least 0, found {self.residual_blocks}")
-        tables: dict[str, dict[str, object]] = {
-            "upsample": {**UPSAMPLERS},
-            "norm": {**NORMS},
-            "padding": {**PADDINGS},
-        }
-        for field, table in tables.items():
-            if getattr(self, field) not in table:
-                raise ConfigError(f"network.{field} must be one of {', '.join(table)}, found {getattr(self, field)!r}")
 
 
 class InstanceNorm(nn.Module):
@@ -81,20 +39,20 @@ class InstanceNorm(nn.Module):
         """(B, C, H, W) to the same, with more than one pixel."""
         if self.fixed is not None:
             return F.batch_norm(x, *self.fixed, self.weight, self.bias, False, 0.0, self.eps)
-        return self.by_picture(x) if x.device.type == "cpu" else self.written_out(x)
+        return self.normalize_each(x) if x.device.type == "cpu" else self.normalize_elementwise(x)
 
-    def by_picture(self, x: Tensor) -> Tensor:
-        """Batch normalisation over a batch of one: PyTorch's kernel for it on the CPU keeps channels-last memory."""
-        one = [self.normalize_one(picture) for picture in torch.split(x, 1)]
-        return one[0] if len(one) == 1 else torch.cat(one)
+    def normalize_each(self, x: Tensor) -> Tensor:
+        """Batch normalisation over batches of one: PyTorch's kernel for it on the CPU keeps channels-last memory."""
+        each = [self.normalize_one(picture) for picture in torch.split(x, 1)]
+        return each[0] if len(each) == 1 else torch.cat(each)
 
     def normalize_one(self, x: Tensor) -> Tensor:
         mean = variance = None
-        if x.shape[2] * x.shape[3] > MANY and not torch.is_grad_enabled():
+        if x.shape[2] * x.shape[3] > BATCH_NORM_KERNEL_POSITIONS and not torch.is_grad_enabled():
             variance, mean = torch.var_mean(x, dim=(0, 2, 3), correction=0)
         return F.batch_norm(x, mean, variance, self.weight, self.bias, mean is None, 0.0, self.eps)
 
-    def written_out(self, x: Tensor) -> Tensor:
+    def normalize_elementwise(self, x: Tensor) -> Tensor:
         """Elementary operations, which a compiler fuses."""
         var, mean = torch.var_mean(x.float(), dim=(2, 3), correction=0, keepdim=True)  # (B, C, 1, 1)
         scale = self.weight[:, None, None] * torch.rsqrt(var + self.eps)
@@ -107,15 +65,24 @@ NORMS: dict[str, Callable[[int], nn.Module]] = {"instance": InstanceNorm, "batch
 
 def conv(in_channels: int, out_channels: int, kernel: int, config: NetworkConfig, stride: int = 1) -> nn.Conv2d:
     """A convolution that keeps the size (up to its stride) by padding."""
-    mode = PADDINGS[config.padding]
+    mode = PADDING_MODES[config.padding]
     return nn.Conv2d(in_channels, out_channels, kernel, stride, padding=kernel // 2, padding_mode=mode)
 
 
-class ConvBlock(nn.Sequential):
-    """Convolution, normalisation, ReLU."""
+class ConvBlock(nn.Module):
+    """Convolution, normalisation and, unless ``relu`` is false, ReLU."""
 
-    def __init__(self, convolution: nn.Module, channels: int, config: NetworkConfig) -> None:
-        super().__init__(convolution, NORMS[config.norm](channels), nn.ReLU(inplace=True))
+    def __init__(
+        self, c_in: int, c_out: int, kernel: int, config: NetworkConfig, *, stride: int = 1, relu: bool = True
+    ) -> None:
+        super().__init__()
+        self.convolution = conv(c_in, c_out, kernel, config, stride)
+        self.norm = NORMS[config.norm](c_out)
+        self.relu = relu
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.norm(self.convolution(x))
+        return F.relu_(x) if self.relu else x
 
 
 class ResidualBlock(nn.Module):
@@ -123,32 +90,32 @@ class ResidualBlock(nn.Module):
 
     def __init__(self, channels: int, config: NetworkConfig) -> None:
         super().__init__()
-        self.block = nn.Sequential(
-            ConvBlock(conv(channels, channels, 3, config), channels, config),
-            conv(channels, channels, 3, config),
-            NORMS[config.norm](channels),
-        )
+        self.first = ConvBlock(channels, channels, 3, config)
+        self.second = ConvBlock(channels, channels, 3, config, relu=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        residual: Tensor = self.block(x)
+        residual: Tensor = self.second(self.first(x))
         return x + residual
 
 
 def _resize(mode: str) -> Callable[[int, int, NetworkConfig], nn.Module]:
-    def block(c_in: int, c_out: int, config: NetworkConfig) -> nn.Module:
-        return nn.Sequential(nn.Upsample(scale_factor=2, mode=mode), conv(c_in, c_out, 3, config))
+    def build(c_in: int, c_out: int, config: NetworkConfig) -> nn.Module:
+        resize = nn.Upsample(scale_factor=2, mode=mode)
+        return nn.Sequential(OrderedDict(resize=resize, convolution=conv(c_in, c_out, 3, config)))
 
-    return block
+    return build
 
 
 def _transposed(c_in: int, c_out: int, config: NetworkConfig) -> nn.Module:
-    return nn.ConvTranspose2d(c_in, c_out, 3, stride=2, padding=1, output_padding=1)
+    convolution = nn.ConvTranspose2d(c_in, c_out, 3, stride=2, padding=1, output_padding=1)
+    return nn.Sequential(OrderedDict(convolution=convolution))
 
 
 def _pixelshuffle(c_in: int, c_out: int, config: NetworkConfig) -> nn.Module:
-    return nn.Sequential(conv(c_in, 4 * c_out, 3, config), nn.PixelShuffle(2))
+    return nn.Sequential(OrderedDict(convolution=conv(c_in, 4 * c_out, 3, config), shuffle=nn.PixelShuffle(2)))
 
 
+# each holds one ``convolution``; halo and memory stand in faststyle.config.UPSAMPLERS
 UPSAMPLERS: dict[str, Callable[[int, int, NetworkConfig], nn.Module]] = {
     "nearest": _resize("nearest"),
     "bilinear": _resize("bilinear"),
@@ -157,11 +124,16 @@ UPSAMPLERS: dict[str, Callable[[int, int, NetworkConfig], nn.Module]] = {
 }
 
 
-class UpsampleBlock(ConvBlock):
+class UpsampleBlock(nn.Module):
     """Twice the size, normalisation, ReLU."""
 
-    def __init__(self, in_channels: int, out_channels: int, config: NetworkConfig) -> None:
-        super().__init__(UPSAMPLERS[config.upsample](in_channels, out_channels, config), out_channels, config)
+    def __init__(self, c_in: int, c_out: int, config: NetworkConfig) -> None:
+        super().__init__()
+        self.upsample = UPSAMPLERS[config.upsample](c_in, c_out, config)
+        self.norm = NORMS[config.norm](c_out)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu_(self.norm(self.upsample(x)))
 
 
 class TransformerNet(nn.Module):
@@ -175,27 +147,33 @@ class TransformerNet(nn.Module):
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
         self.config = config
-        widths = [config.width * 2**level for level in range(config.patch - 1, 3)]  # from the outermost resolution
-        first, kernel, pixels = widths[0], 9 if config.patch == 1 else 5, 3 * config.patch**2
-        down = [ConvBlock(conv(pixels, first, kernel, config), first, config)]
+        widths, pixels, kernel = config.widths, config.pixel_channels, config.outer_kernel
+        down = [ConvBlock(pixels, widths[0], kernel, config)]
         up = []
         for outer, inner in pairwise(widths):
-            down.append(ConvBlock(conv(outer, inner, 3, config, stride=2), inner, config))
+            down.append(ConvBlock(outer, inner, 3, config, stride=2))
             up.append(UpsampleBlock(inner, outer, config))
         self.down = nn.Sequential(*down)
         self.residuals = nn.Sequential(*(ResidualBlock(widths[-1], config) for _ in range(config.residual_blocks)))
         self.up = nn.Sequential(*reversed(up))
-        self.to_rgb = conv(first, pixels, kernel, config)
+        self.to_rgb = conv(widths[0], pixels, kernel, config)
 
     def forward(self, images: Tensor) -> Tensor:
         """(B, 3, H, W) in [0, 1], any H, W >= 1, to float32 of the same shape and range."""
         height, width = images.shape[-2:]
-        x = self.down(F.pixel_unshuffle(pad_to_stride(images), self.config.patch))  # (B, 4w, H/4, W/4)
-        x = self.up(self.residuals(x))  # (B, w, H, W); at half of that with patches
-        return self.paint(x)[..., :height, :width]
+        return self.core(pad_to_stride(images))[..., :height, :width]
 
-    def paint(self, x: Tensor) -> Tensor:
-        """The last features to colours."""
+    def core(self, images: Tensor) -> Tensor:
+        """``forward`` for sides that are multiples of 4 px, at least 16 px: no padding, no branch on the size."""
+        x = self.down(self.to_patches(images))  # (B, 4w, H/4, W/4)
+        return self.to_colors(self.up(self.residuals(x)))
+
+    def to_patches(self, images: Tensor) -> Tensor:
+        """(B, 3, H, W) to (B, 3 p^2, H/p, W/p) for patches of pxp pixels."""
+        return F.pixel_unshuffle(images, self.config.patch)
+
+    def to_colors(self, x: Tensor) -> Tensor:
+        """The last features, (B, w, H, W) or with patches (B, 2w, H/2, W/2), to pixels (B, 3, H, W) in [0, 1]."""
         x = self.to_rgb(x).float()
         if self.config.patch > 1:
             x = F.pixel_shuffle(x, self.config.patch)
@@ -203,26 +181,10 @@ class TransformerNet(nn.Module):
         return torch.sigmoid(x)
 
 
-def to_images(pixels: Tensor) -> Tensor:
-    """uint8 (B, H, W, 3) to float (B, 3, H, W) in [0, 1], channels-last in memory."""
-    return pixels.permute(0, 3, 1, 2).float() / 255
-
-
-def to_image(rgb: NDArray[np.uint8]) -> Tensor:
-    """A uint8 (H, W, 3) array to float (1, 3, H, W) in [0, 1], channels-last in memory."""
-    return to_images(torch.tensor(rgb)[None])
-
-
-def to_pixels(images: Tensor) -> Tensor:
-    """The inverse of ``to_images``, rounded."""
-    return images.mul(255).round().byte().permute(0, 2, 3, 1)
-
-
 def pad_to_stride(images: Tensor) -> Tensor:
     """Pads the right and lower edges by reflection to a multiple of 4 px, at least 16 px."""
     height, width = images.shape[-2:]
-    bottom = max(MIN_SIDE, -(-height // STRIDE) * STRIDE) - height
-    right = max(MIN_SIDE, -(-width // STRIDE) * STRIDE) - width
+    bottom, right = (padded_side(side) - side for side in (height, width))
     if not (bottom or right):
         return images
     mode = "reflect" if bottom < height and right < width else "replicate"

@@ -11,14 +11,14 @@ import torch
 from numpy.typing import NDArray
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.callbacks import ProgressBar
-from pytorch_lightning.loggers import WandbLogger
 from torch import Tensor
 from tqdm import tqdm
 
 from faststyle.errors import NonFiniteLossError
 from faststyle.imaging.images import contact_sheet, resize_to, write_picture
-from faststyle.modeling.transformer_net import to_images, to_pixels
+from faststyle.modeling.pixels import to_images, to_pixels
 from faststyle.signals import Interruption
+from faststyle.training.loggers import PictureLogger
 from faststyle.training.module import StyleTransferModule
 
 log = logging.getLogger(__name__)
@@ -65,7 +65,7 @@ class TrainingBar(ProgressBar):
 
 
 class SampleGrid(Callback):
-    """Every ``every`` steps, and at the end: fixed photographs above their stylised pictures, as PNG and to wandb.
+    """Every ``every`` steps, and at the end: fixed photographs above their stylised pictures, as PNG and to loggers.
 
     photographs: uint8 (N, H, W, 3). style: uint8 (H, W, 3), shown before them.
     """
@@ -99,8 +99,8 @@ class SampleGrid(Callback):
         path = self.folder / f"step-{trainer.global_step:06d}.png"
         write_picture(path, sheet)
         for logger in trainer.loggers:
-            if isinstance(logger, WandbLogger):
-                logger.log_image("samples", [str(path)], step=trainer.global_step)
+            assert isinstance(logger, PictureLogger)
+            logger.log_picture(sheet.rgb, trainer.global_step)
 
 
 class NonFiniteGuard(Callback):

@@ -10,8 +10,9 @@ from pytorch_lightning import LightningDataModule
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
-from faststyle.errors import ConfigError, DataError
-from faststyle.training.pack import load_pack
+from faststyle.config import DataConfig
+from faststyle.training.pack import Pack, load_pack
+from faststyle.training.sources import Photographs
 
 DEVICE_SHARE = 0.5  # of the free device memory that the pack may take
 
@@ -58,43 +59,42 @@ class RandomCrops(IterableDataset[Tensor]):
 
 
 class PackDataModule(LightningDataModule):
-    """Packs ``root`` and serves crops of ``image_size``; the last ``holdout`` pictures are never trained on.
+    """Packs photographs and serves crops of ``image_size``; the last ``holdout`` pictures are never trained on.
 
-    held_out: uint8 (holdout, S, S, 3), for sample grids and evaluation.
-    Raises ``DataError`` if the photographs cannot be used, ``ConfigError`` if the pack is smaller than a crop.
+    cache_dir: where the pack is built. Lightning calls ``prepare_data`` once a machine and ``setup`` in each process;
+    both may be called before. held_out: uint8 (holdout, S, S, 3), for sample grids and evaluation, after ``setup``.
     """
 
-    def __init__(
-        self,
-        *,
-        root: str | Path | None,
-        cache_dir: str | Path,
-        image_size: int,
-        pack_size: int,
-        batch_size: int,
-        holdout: int,
-        seed: int,
-    ) -> None:
+    pixels: Tensor
+    held_out: Tensor
+
+    def __init__(self, photographs: Photographs, config: DataConfig, *, cache_dir: str | Path, seed: int) -> None:
         super().__init__()
-        if root is None:
-            raise DataError("data.root: set data.root=PATH to a folder or zip of photographs")
-        if pack_size < image_size:
-            raise ConfigError(f"data.pack_size ({pack_size}) must be at least data.image_size ({image_size})")
-        self.image_size, self.batch_size, self.seed = image_size, batch_size, seed
-        pack = load_pack(root, pack_size, cache_dir)
-        holdout = min(holdout, len(pack.names) - 1)
+        self.photographs, self.config, self.cache_dir, self.seed = photographs, config, cache_dir, seed
+
+    def prepare_data(self) -> None:
+        """Builds the pack unless it is there. Raises ``DataError`` as ``load_pack`` does."""
+        self.load()
+
+    def setup(self, stage: str = "fit") -> None:
+        """Maps the pack."""
+        pack = self.load()
+        holdout = min(self.config.holdout, len(pack.names) - 1)
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "The given NumPy array is not writable")  # it is only read
             pixels = torch.from_numpy(pack.pixels)
         self.pixels, self.held_out = pixels[: len(pixels) - holdout], pixels[len(pixels) - holdout :]
+
+    def load(self) -> Pack:
+        return load_pack(self.photographs, self.config.pack_size, self.cache_dir)
 
     def train_dataloader(self) -> DataLoader[Tensor]:
         """Crops from the trainer's current step on."""
         assert self.trainer is not None
         crops = RandomCrops(
             self._on_device(self.trainer.strategy.root_device),
-            size=self.image_size,
-            batch_size=self.batch_size,
+            size=self.config.image_size,
+            batch_size=self.config.batch_size,
             seed=self.seed,
             start=self.trainer.global_step,
             rank=self.trainer.global_rank,

@@ -14,12 +14,14 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from pytorch_lightning import LightningModule
 from torch import Tensor, nn
-from torch.optim.lr_scheduler import OneCycleLR
 
+from faststyle.config import OptimizerConfig, PolicyConfig
 from faststyle.evaluation.loss_network_agreement import linear_map
 from faststyle.losses.layer_losses import ContentLoss, gram_matrix
 from faststyle.modeling.loss_network import VGG, Compact
-from faststyle.modeling.transformer_net import TransformerNet, to_images
+from faststyle.modeling.pixels import to_images
+from faststyle.modeling.transformer_net import TransformerNet
+from faststyle.training.module import build_optimizer
 
 Features = Mapping[str, Tensor]
 
@@ -111,22 +113,16 @@ class Distillation(LightningModule):
         paintings: Sequence[Sequence[NDArray[np.uint8]]],
         photographs: Tensor,
         *,
-        content_layers: Mapping[str, float],
-        style_layers: Mapping[str, float],
-        content_weight: float,
-        style_weight: float,
-        learning_rate: float,
-        policy_learning_rate: float,
-        warmup: float,
+        policy: PolicyConfig,
+        optimizer: OptimizerConfig,
         max_steps: int,
         seed: int,
     ) -> None:
         super().__init__()
         self.teacher = teacher
         self.paintings = paintings
-        self.content, self.style_layers = ContentLoss(content_layers, "relative"), style_layers
-        self.content_weight, self.style_weight = content_weight, style_weight
-        self.learning_rate, self.warmup, self.max_steps, self.seed = learning_rate, warmup, max_steps, seed
+        self.policy, self.optimizer_config, self.max_steps, self.seed = policy, optimizer, max_steps, seed
+        self.content = ContentLoss(policy.content_layers, "relative")
         images = to_images(photographs)
         with torch.no_grad():
             features = teacher(images)
@@ -135,7 +131,7 @@ class Distillation(LightningModule):
         prune(teacher, self.student, images)
         fit_maps(self.student, self.scaled(features), images)
         self.transformers = nn.ModuleList(transformers)
-        self.policy_optimizer = torch.optim.Adam(self.transformers.parameters(), policy_learning_rate)
+        self.policy_optimizer = torch.optim.Adam(self.transformers.parameters(), policy.learning_rate)
 
     def scaled(self, features: Features) -> dict[str, Tensor]:
         """The teacher's features at unit mean square, which the student's maps aim at."""
@@ -166,11 +162,12 @@ class Distillation(LightningModule):
         photographs, then as many crops of the painting.
         """
         count = len(picture)
-        loss = self.content_weight * self.content(own, first(seen, count))
-        for name, weight in self.style_layers.items():
+        loss = self.policy.content_weight * self.content(own, first(seen, count))
+        layers = self.policy.style_layers
+        for name, weight in layers.items():
             gram = gram_matrix(seen[name][count : 2 * count].detach()).mean(0, keepdim=True)
             error = relative_errors(gram_matrix(own[name]), gram).mean()
-            loss = loss + self.style_weight * weight / sum(self.style_layers.values()) * error
+            loss = loss + self.policy.style_weight * weight / sum(layers.values()) * error
         (gradient,) = torch.autograd.grad(loss, picture, retain_graph=True)
         torch.autograd.backward(stylized, gradient)
         self.policy_optimizer.step()
@@ -207,9 +204,7 @@ class Distillation(LightningModule):
         self.policy_optimizer.load_state_dict(checkpoint["policy_optimizer"])
 
     def configure_optimizers(self) -> Any:
-        optimizer = torch.optim.Adam(self.student.parameters(), lr=self.learning_rate, fused=True)
-        one_cycle = OneCycleLR(optimizer, self.learning_rate, total_steps=self.max_steps + 1, pct_start=self.warmup)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": one_cycle, "interval": "step"}}
+        return build_optimizer(self.student.parameters(), self.optimizer_config, self.max_steps)
 
 
 def disturbed(content: Tensor, stylized: Tensor, random: np.random.Generator) -> Tensor:

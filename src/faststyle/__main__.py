@@ -1,0 +1,6 @@
+"""``python -m faststyle``."""
+
+from faststyle.commands.main import main
+
+if __name__ == "__main__":
+    main()

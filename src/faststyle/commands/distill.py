@@ -1,0 +1,13 @@
+"""Distils VGG-19 into the compact loss network. Settings stand in ``conf/distill.yaml``."""
+
+from faststyle.commands.terminal import one_line_errors
+
+
+def run(argv: list[str]) -> int:
+    """The exit code."""
+    from faststyle.experiments.application import run_application
+    from faststyle.experiments.distill import distill
+    from faststyle.experiments.schema import DistillConfig
+
+    run_application("distill", DistillConfig, distill, argv, one_line_errors)
+    return 0

@@ -1,0 +1,86 @@
+"""``faststyle COMMAND ...``. A new subcommand is a row in ``COMMANDS`` and a module with ``run(argv)``."""
+
+import importlib
+import importlib.util
+import sys
+from dataclasses import dataclass
+
+from faststyle import __version__
+from faststyle.commands.terminal import one_line_errors
+from faststyle.errors import ConfigError
+from faststyle.threads import sleep_while_waiting
+
+TRAINING = ("torch", "torchvision", "pytorch_lightning", "hydra")
+
+
+@dataclass(frozen=True)
+class Command:
+    """summary: for ``--help``. needs: packages besides those for applying a style, all of the extra ``train``."""
+
+    summary: str
+    needs: tuple[str, ...] = ()
+
+
+COMMANDS = {
+    "stylize": Command("apply a style to pictures"),
+    "styles": Command("list the shipped styles"),
+    "train": Command("train a style", TRAINING),
+    "optimize": Command("paint one photograph by image optimisation", TRAINING),
+    "evaluate": Command("measure styles, or finished pictures", TRAINING),
+    "export": Command("write a style as one ONNX file"),
+    "benchmark": Command("measure the speed on this machine", TRAINING),
+    "prepare-coco": Command("download COCO 2017 and pack it for training", TRAINING),
+    "sweep-sheet": Command("draw the runs of a multirun on one sheet"),
+    "distill": Command("distil VGG-19 into the compact loss network", TRAINING),
+    "compare-loss-networks": Command("measure how far the compact loss network agrees with VGG-19", TRAINING),
+}
+
+
+def main(command: str | None = None) -> None:
+    """Runs the command line's subcommand, or ``command`` with the whole command line; ends with its exit code."""
+    sleep_while_waiting()
+    arguments = sys.argv[1:]
+    if command is None:
+        command = _command_of(arguments)
+        arguments = arguments[1:]
+    with one_line_errors():
+        _check_installed(command)
+    module = importlib.import_module(f"faststyle.commands.{command.replace('-', '_')}")
+    sys.exit(module.run(arguments))
+
+
+def _command_of(arguments: list[str]) -> str:
+    """The subcommand, or an exit after the help, the version or an error."""
+    first = arguments[0] if arguments else "--help"
+    if first in COMMANDS:
+        return first
+    if first in ("-h", "--help", "help"):
+        print(_help())
+        raise SystemExit(0 if arguments else 2)
+    if first == "--version":
+        print(f"faststyle {__version__}")
+        raise SystemExit(0)
+    print(f"error: unknown command {first!r}; known: {', '.join(COMMANDS)}", file=sys.stderr)
+    raise SystemExit(2)
+
+
+def _help() -> str:
+    width = max(map(len, COMMANDS))
+    rows = [f"  {name:{width}}  {command.summary}" for name, command in COMMANDS.items()]
+    return "\n".join(
+        [
+            "usage: faststyle COMMAND ...",
+            "",
+            "Feed-forward fast style transfer: train a network for one painting, apply it to any picture.",
+            "",
+            *rows,
+            "",
+            "faststyle COMMAND --help says the rest; faststyle --version.",
+        ]
+    )
+
+
+def _check_installed(command: str) -> None:
+    missing = [name for name in COMMANDS[command].needs if importlib.util.find_spec(name) is None]
+    if missing:
+        raise ConfigError(f"faststyle {command} needs {', '.join(missing)}: pip install 'faststyle[train]'")

@@ -1,0 +1,1 @@
+"""Measures of pictures, networks and loss networks."""

@@ -1,0 +1,1 @@
+"""From a composed configuration (Hydra) to objects and results."""

@@ -1,0 +1,63 @@
+"""A command line of Hydra: composes ``conf/NAME.yaml`` with the overrides, and calls a task with the settings."""
+
+import os
+import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any
+
+import hydra
+from hydra.errors import HydraException
+from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
+
+from faststyle.errors import ConfigError
+from faststyle.experiments.schema import Settings, layer_overrides, one_line, resolve
+from faststyle.resources import CONF
+
+
+def run_application(
+    name: str,
+    kind: type[Settings],
+    task: Callable[[Settings], object],
+    overrides: list[str],
+    report_errors: Callable[..., AbstractContextManager[None]],
+) -> None:
+    """Calls ``task`` with the settings, or with each of several under ``-m``. Hydra's own options work, as ``--help``.
+
+    report_errors: ``report_errors(debug=...)`` is a context that tells the user of a ``FaststyleError`` inside.
+    """
+
+    def call(cfg: DictConfig) -> None:
+        with report_errors(debug=cfg.get("debug") is True):  # Hydra would tell of it in its own way
+            task(resolve(cfg, kind))
+
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # raises what it would print on several lines
+    sys.argv = [sys.argv[0], *layer_overrides(overrides)]
+    application: Callable[[], Any] = hydra.main(version_base="1.3", config_path=str(CONF), config_name=name)(call)
+    with report_errors(debug="debug=true" in overrides):
+        try:
+            application()
+        except (HydraException, OmegaConfBaseException) as error:
+            raise ConfigError(_describe(error)) from error
+
+
+def _describe(error: Exception) -> str:
+    """In one line."""
+    cause = error.__cause__ if isinstance(error.__cause__, OmegaConfBaseException) else error
+    if isinstance(cause, OmegaConfBaseException):
+        return one_line(cause)
+    return " ".join(str(error).split("Config search path")[0].split())
+
+
+def compose_settings(name: str, kind: type[Settings], overrides: list[str]) -> Settings:
+    """The settings of ``conf/NAME.yaml`` with overrides, outside a command line of Hydra's. Raises ``ConfigError``.
+
+    The run folder is Hydra's to choose: it has to be among the overrides, as ``run_dir=...``.
+    """
+    try:
+        with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
+            cfg = hydra.compose(name, layer_overrides(overrides))
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ConfigError(_describe(error)) from error
+    return resolve(cfg, kind)

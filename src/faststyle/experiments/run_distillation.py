@@ -1,0 +1,137 @@
+"""Distilling VGG-19 into the compact loss network with Lightning."""
+
+import json
+import logging
+import pickle
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from faststyle.checkpoint import read_checkpoint, write_tensors
+from faststyle.errors import CheckpointError, ConfigError
+from faststyle.evaluation.loss_network_agreement import agreement
+from faststyle.experiments.build import build_trainer
+from faststyle.experiments.distill import Inputs
+from faststyle.experiments.run_training import find_checkpoint, fit, quiet_lightning
+from faststyle.experiments.schema import DistillConfig
+from faststyle.imaging.images import read_picture, resize_shorter_side
+from faststyle.modeling.loss_network import VGG, Compact, load_loss_network
+from faststyle.modeling.pixels import to_images
+from faststyle.modeling.transformer_net import TransformerNet
+from faststyle.training.callbacks import StopOnSignal, TrainingBar
+from faststyle.training.datamodule import PackDataModule
+from faststyle.training.distillation import Distillation, fold
+from faststyle.training.loggers import check_logger
+
+log = logging.getLogger(__name__)
+
+START_PICTURES = 32  # on which the student's first weights are found
+ATTRIBUTION = (
+    "Distilled from VGG-19 (K. Simonyan and A. Zisserman, Very Deep Convolutional Networks for Large-Scale Image "
+    "Recognition, arXiv:1409.1556), Visual Geometry Group, University of Oxford, CC BY 4.0: "
+    "https://creativecommons.org/licenses/by/4.0/. Changed: pruned to half its width and trained further."
+)
+
+
+def run_distillation(settings: DistillConfig, inputs: Inputs) -> Path:
+    """``faststyle.experiments.distill.distill`` once its inputs are checked."""
+    check_logger(settings.logger.kind)
+    run_dir = Path(settings.run_dir)
+    resume = find_checkpoint(settings.resume, run_dir)
+    quiet_lightning()
+    pl.seed_everything(settings.seed, verbose=False)
+    data = PackDataModule(inputs.photographs, settings.data, cache_dir=settings.cache_dir, seed=settings.seed)
+    data.setup()
+    if len(data.held_out) < 2:
+        raise ConfigError(f"data.holdout must leave two pictures to measure on, found {len(data.held_out)}")
+    teacher = load_loss_network("vgg19", settings.layers, weights=settings.teacher)
+    assert isinstance(teacher, VGG)
+    size = settings.data.image_size
+    module = Distillation(
+        teacher,
+        build_transformers(settings, inputs.paintings),
+        [load_sizes(path, settings.painting_sizes) for path in inputs.paintings],
+        data.pixels[:START_PICTURES, :size, :size],
+        policy=settings.policy,
+        optimizer=settings.optimizer,
+        max_steps=settings.trainer.max_steps,
+        seed=settings.seed,
+    ).to(memory_format=torch.channels_last)
+    if settings.init:
+        take_over(module, settings.init)
+    signals = StopOnSignal()
+    bar = TrainingBar(settings.data.batch_size, ("feature_error", "gram_error"))
+    trainer = build_trainer(settings.trainer, settings.logger, run_dir, [bar, signals])
+    fit(trainer, module, data, resume)
+    student = fold(module.student, module.scales)
+    info = {
+        "teacher": Path(settings.teacher).name,
+        "data": {"photographs": inputs.photographs.name, "paintings": [path.stem for path in inputs.paintings]},
+        "step": trainer.global_step,
+        "agreement": measure_agreement(student, module, data.held_out),
+        "attribution": ATTRIBUTION,
+    }
+    write_tensors(inputs.weights_path, student, json.dumps(info))
+    signals.leave(trainer)
+    return inputs.weights_path
+
+
+def measure_agreement(student: Compact, module: Distillation, held_out: Tensor) -> dict[str, dict[str, Any]]:
+    """The agreement with the teacher on held-out photographs, and on what the first transformer makes of them."""
+    photographs = [to_images(image[None]) for image in held_out]
+    module.cpu().eval()
+    with torch.no_grad():
+        stylized = [module.transformers[0](x) for x in photographs]
+    half = len(photographs) // 2
+    result = {}
+    for name, pictures, contents in (
+        ("photographs", photographs, [x.flip(-1) for x in photographs]),
+        ("stylized", stylized, photographs),
+    ):
+        layers = agreement(
+            student,
+            module.teacher,
+            fit=pictures[:half],
+            pictures=pictures[half:],
+            contents=contents[half:],
+            painting=to_images(torch.tensor(module.paintings[0][0])[None]),
+        )
+        result[name] = {layer: asdict(row) for layer, row in layers.items()}
+        for layer, row in layers.items():
+            log.info("%s, %s: %s", name, layer, row)
+    return result
+
+
+def take_over(module: Distillation, path: str) -> None:
+    """Student and transformers of an earlier distillation. Raises ``CheckpointError`` if they do not fit."""
+    try:
+        module.load_state_dict(torch.load(path, map_location="cpu", weights_only=True)["state_dict"])
+    except (OSError, KeyError, RuntimeError, pickle.UnpicklingError) as error:
+        raise CheckpointError(f"init: {path} is no checkpoint of such a distillation ({error})") from error
+
+
+def load_sizes(path: Path, sizes: list[int]) -> list[NDArray[np.uint8]]:
+    """A painting at several sizes of its shorter side."""
+    picture = read_picture(path)
+    return [resize_shorter_side(picture, size).rgb for size in sizes]
+
+
+def build_transformers(settings: DistillConfig, paintings: list[Path]) -> list[TransformerNet]:
+    """One for each painting, from its own weights in ``settings.start``, else from each of those in turn, or none."""
+    weights = sorted(Path(settings.start).glob("*.safetensors")) if settings.start else []
+    found = {path.stem: read_checkpoint(path) for path in weights}
+    starts = [None, *(start for start in found.values() if start.header.network == settings.network)]
+    transformers = []
+    for i, painting in enumerate(paintings):
+        network = TransformerNet(settings.network)
+        start = found.get(painting.stem, starts[i % len(starts)])
+        if start is not None:
+            network.load_state_dict(start.build_network().state_dict())
+        transformers.append(network)
+    return transformers

@@ -1,0 +1,178 @@
+"""Training a style with Lightning: network, loss, photographs, callbacks, export."""
+
+import logging
+import time
+import warnings
+from dataclasses import asdict, fields, replace
+from pathlib import Path
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from numpy.typing import NDArray
+from pytorch_lightning.callbacks import Timer
+from torch import Tensor
+
+from faststyle.checkpoint import read_checkpoint, save_weights
+from faststyle.config import Outcome, Recipe
+from faststyle.errors import CheckpointError, ConfigError
+from faststyle.evaluation.metrics import Evaluation, evaluate
+from faststyle.experiments.build import (
+    build_network,
+    build_trainer,
+    choose_loss_network,
+    file_name,
+    load_configured_loss_network,
+)
+from faststyle.experiments.schema import TrainConfig
+from faststyle.experiments.train import Inputs
+from faststyle.imaging.images import Picture, contact_sheet, write_picture
+from faststyle.inference.stylizer import Stylizer
+from faststyle.losses.perceptual_loss import PerceptualLoss
+from faststyle.modeling.pixels import to_image, to_images
+from faststyle.training.callbacks import SampleGrid, StopOnSignal, TrainingBar, newest_checkpoint
+from faststyle.training.datamodule import PackDataModule
+from faststyle.training.hardware import device_name, keep_freed_memory
+from faststyle.training.loggers import check_logger
+from faststyle.training.module import StyleTransferModule
+from faststyle.training.sources import SAMPLE_SOURCE
+
+log = logging.getLogger(__name__)
+
+NORMALIZATION_PICTURES = 64  # over which the normalised VGG's mean activations are taken
+
+APPLY = "apply the style: faststyle stylize photo.jpg --checkpoint %s --output styled.jpg"
+TRAIN_ON_COCO = (
+    "train on COCO 2017 (18 GB): faststyle prepare-coco && faststyle train style.image=painting.jpg data=coco2017"
+)
+
+# Lightning's advice that does not hold here
+ADVICE = (
+    ".*does not have many workers.*",  # crops are slices of an array
+    ".*module.s. in eval mode.*",  # the frozen loss network
+    ".*Checkpoint directory .* exists.*",  # resuming
+    ".*dirpath has changed.*",  # resuming into a new run folder
+    ".*callbacks used to create the checkpoint.*",  # resuming with another trainer.checkpoint_every
+    ".*treespec.*",  # Lightning's own use of PyTorch
+)
+
+
+def run_training(settings: TrainConfig, inputs: Inputs) -> Path:
+    """``faststyle.experiments.train.train`` once its inputs are checked."""
+    check_logger(settings.logger.kind)
+    settings = replace(settings, loss_network=choose_loss_network(settings.loss_network, settings.loss))
+    run_dir = Path(settings.run_dir)
+    resume = find_checkpoint(settings.resume, run_dir)
+    recipe = make_recipe(settings)
+    if resume:
+        _check_recipe(resume, recipe)
+    quiet_lightning()
+    pl.seed_everything(settings.seed, verbose=False)
+    network = build_network(settings.network, settings.init)
+    data = PackDataModule(inputs.photographs, settings.data, cache_dir=settings.cache_dir, seed=settings.seed)
+    data.setup()  # builds the pack, too, in whichever process comes first
+    pictures = to_images(data.pixels[:NORMALIZATION_PICTURES])
+    loss_network = load_configured_loss_network(settings.loss_network, settings.loss, pictures)
+    loss = PerceptualLoss(loss_network, to_image(inputs.style.rgb), settings.loss)
+    module = StyleTransferModule(network, loss, recipe).to(memory_format=torch.channels_last)
+    bar = TrainingBar(settings.data.batch_size, ("content_loss", "style_loss"))
+    grid = SampleGrid(run_dir / "samples", data.held_out[:4], inputs.style.rgb, settings.trainer.sample_every)
+    signals = StopOnSignal()
+    trainer = build_trainer(settings.trainer, settings.logger, run_dir, [bar, grid, signals])
+    if settings.trainer.compile and trainer.strategy.root_device.type == "cuda":
+        network.compile()
+        loss.loss_network.compile()
+    fit(trainer, module, data, resume)
+    if trainer.is_global_zero:
+        save_weights(inputs.weights_path, network, recipe, outcome_of(trainer, module, data.held_out))
+        if inputs.preview is not None:
+            draw_preview(run_dir / "preview.png", inputs.preview, inputs.style, inputs.weights_path)
+        log.info(APPLY, inputs.weights_path)
+        if settings.data.root == SAMPLE_SOURCE:
+            log.info(TRAIN_ON_COCO)
+    signals.leave(trainer)
+    return inputs.weights_path
+
+
+def fit(trainer: pl.Trainer, module: pl.LightningModule, data: PackDataModule, resume: Path | None) -> None:
+    """Trains, and leaves a checkpoint of the last step."""
+    if trainer.strategy.root_device.type == "cpu":
+        keep_freed_memory()
+    started = time.perf_counter()
+    trainer.fit(module, data, ckpt_path=resume, weights_only=True)
+    log.info("step %d after %.0f s", trainer.global_step, time.perf_counter() - started)
+    path = Path(trainer.default_root_dir) / "checkpoints" / f"step-{trainer.global_step:06d}.ckpt"
+    if not path.exists():
+        trainer.save_checkpoint(path, weights_only=False)
+
+
+def make_recipe(settings: TrainConfig) -> Recipe:
+    """What determines the result. Files are named without their folders."""
+    style = replace(settings.style, image=file_name(settings.style.image))
+    if style.file != style.image:  # another picture's title
+        style = replace(style, title=None, artist=None, year=None, source=None)
+    return Recipe(
+        style=replace(style, file=None),
+        network=settings.network,
+        loss=settings.loss,
+        loss_network=replace(settings.loss_network, weights=Path(settings.loss_network.weights).name),
+        data=replace(settings.data, root=file_name(settings.data.root)),
+        optimizer=settings.optimizer,
+        max_steps=settings.trainer.max_steps,
+        seed=settings.seed,
+        init=file_name(settings.init),
+    )
+
+
+def outcome_of(trainer: pl.Trainer, module: StyleTransferModule, held_out: Tensor) -> Outcome:
+    """Steps, time, last losses, and the errors on the held-out photographs, uint8 (N, S, S, 3)."""
+    images = [to_images(image[None].to(module.device)) for image in held_out]
+    results = evaluate(module.network, module.loss, images)
+    callbacks: list[pl.Callback] = trainer.callbacks  # type: ignore[attr-defined]
+    (timer,) = (callback for callback in callbacks if isinstance(callback, Timer))
+    return Outcome(
+        step=trainer.global_step,
+        seconds=round(timer.time_elapsed("train")),  # of all starts together
+        device=device_name(module.device),
+        losses={name: value.item() for name, value in trainer.callback_metrics.items()},
+        evaluation=asdict(Evaluation.mean(results)) if results else {},
+    )
+
+
+def draw_preview(path: Path, photograph: NDArray[np.uint8], style: Picture, weights: Path) -> None:
+    """A photograph, the painting, and what the weights make of them, side by side."""
+    stylized = Stylizer.load(weights, device="cpu").stylize(photograph)
+    write_picture(path, contact_sheet([[photograph, style.rgb, stylized]]))
+    log.info("before and after: %s", path)
+
+
+def find_checkpoint(resume: str | None, run_dir: Path) -> Path | None:
+    """``auto``: the newest checkpoint of this run folder or, if it has none, of its siblings."""
+    if resume is None:
+        return None
+    if resume != "auto":
+        if not Path(resume).is_file():
+            raise CheckpointError(f"resume: no checkpoint {resume}")
+        return Path(resume)
+    found = newest_checkpoint(run_dir, "checkpoints/*.ckpt") or newest_checkpoint(
+        run_dir.parent, "*/checkpoints/*.ckpt"
+    )
+    log.info("resume: %s", found or f"nothing in {run_dir.parent}, starting afresh")
+    return found
+
+
+def _check_recipe(checkpoint: Path, recipe: Recipe) -> None:
+    """Raises ``ConfigError`` where the checkpoint was made by another recipe: continuing would be neither."""
+    made_by = read_checkpoint(checkpoint).header.recipe
+    if made_by is None:
+        raise ConfigError(f"resume: {checkpoint} is from another version of faststyle")
+    changed = [field.name for field in fields(recipe) if getattr(made_by, field.name) != getattr(recipe, field.name)]
+    if changed:
+        found, wanted = (getattr(made, changed[0]) for made in (made_by, recipe))
+        raise ConfigError(f"resume: {checkpoint} was trained with {changed[0]}={found}, now {wanted}")
+
+
+def quiet_lightning() -> None:
+    for message in ADVICE:
+        warnings.filterwarnings("ignore", message)
+    logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(logging.WARNING)

@@ -1,0 +1,74 @@
+"""Training steps to be timed: the plain recipe, and that of ``conf/train.yaml``."""
+
+from collections.abc import Callable
+from functools import partial
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from faststyle.experiments.application import compose_settings
+from faststyle.experiments.schema import TrainConfig
+from faststyle.losses.perceptual_loss import PerceptualLoss, needed_layers
+from faststyle.modeling.loss_network import build_loss_network
+from faststyle.modeling.transformer_net import NORMS, TransformerNet
+from faststyle.training.hardware import bf16_is_faster, keep_freed_memory
+
+Step = Callable[[], None]
+
+
+def plain_step(photographs: Tensor) -> Step:
+    """What pytorch/examples does: everything float32, contiguous and eager; both pictures go to relu4_3."""
+
+    def gram(x: Tensor) -> Tensor:
+        flat = x.flatten(2)
+        return flat.bmm(flat.transpose(1, 2)) / (flat.shape[1] * flat.shape[2])
+
+    ours, NORMS["instance"] = NORMS["instance"], lambda channels: torch.nn.InstanceNorm2d(channels, affine=True)
+    network = TransformerNet(compose_settings("train", TrainConfig, ["network=johnson", "run_dir=runs"]).network)
+    NORMS["instance"] = ours
+    loss_network = build_loss_network("vgg19", ["relu1_2", "relu2_2", "relu3_3", "relu4_3"])
+    targets = {name: gram(x) for name, x in loss_network(torch.rand(1, 3, 256, 256)).items()}
+    optimizer = torch.optim.Adam(network.parameters(), 1e-3, fused=False)
+
+    def step() -> None:
+        optimizer.zero_grad()
+        stylized = network(photographs)
+        features, content = loss_network(stylized), loss_network(photographs)
+        loss = F.mse_loss(features["relu2_2"], content["relu2_2"])
+        for name, x in features.items():
+            loss = loss + F.mse_loss(gram(x), targets[name].expand(len(x), -1, -1))
+        torch.autograd.backward(loss)
+        optimizer.step()
+
+    return step
+
+
+def default_step(architecture: str, photographs: Tensor) -> Step:
+    """The step of ``conf/train.yaml`` on this machine under a loss network, without Lightning around it."""
+    settings = compose_settings("train", TrainConfig, ["run_dir=runs"])
+    loss_network = build_loss_network(architecture, needed_layers(settings.loss, architecture))
+    loss = PerceptualLoss(loss_network, torch.rand(1, 3, 256, 256), settings.loss)
+    loss = loss.to(memory_format=torch.channels_last)
+    network = TransformerNet(settings.network).to(memory_format=torch.channels_last)
+    photographs = photographs.to(memory_format=torch.channels_last)
+    optimizer = torch.optim.Adam(network.parameters(), 1e-3, fused=True)
+    bf16 = bf16_is_faster()
+
+    def step() -> None:
+        keep_freed_memory()
+        optimizer.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+            terms = loss(network(photographs), photographs)
+        terms["loss"].backward()
+        optimizer.step()
+        keep_freed_memory(False)  # the plain recipe's turn
+
+    return step
+
+
+RECIPES: dict[str, Callable[[Tensor], Step]] = {
+    "plain": plain_step,
+    "vgg19": partial(default_step, "vgg19"),
+    "compact": partial(default_step, "compact"),
+}

@@ -1,0 +1,1 @@
+"""Applying saved weights to pictures."""

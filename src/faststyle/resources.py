@@ -1,0 +1,44 @@
+"""Where shipped files are: in a checkout at its top level, in an installed package in its ``data`` folder."""
+
+from pathlib import Path
+
+from faststyle.errors import CheckpointError
+
+_PACKAGE = Path(__file__).resolve().parent
+_CHECKOUT = _PACKAGE.parents[1]
+
+IN_CHECKOUT = (_CHECKOUT / "conf" / "train.yaml").is_file()
+ROOT = _CHECKOUT if IN_CHECKOUT else _PACKAGE / "data"
+CONF, CHECKPOINTS = ROOT / "conf", ROOT / "checkpoints"
+LOSS_NETWORKS = CHECKPOINTS / "loss_networks"
+SAMPLE_PHOTOS = ROOT / "sample_photos"  # only in a package: a checkout has scikit-image
+
+
+def cache_folder() -> Path:
+    """Where downloads and packs go: ``data/`` of a checkout, else where the platform keeps caches."""
+    if IN_CHECKOUT:
+        return ROOT / "data"
+    import platformdirs  # not needed in a checkout
+
+    return platformdirs.user_cache_path("faststyle")
+
+
+def shipped_styles() -> list[Path]:
+    """Weights of the shipped styles, by name."""
+    return sorted(CHECKPOINTS.glob("*.safetensors"))
+
+
+def style_picture(weights: Path) -> Path:
+    """What a shipped style makes of the sample photographs."""
+    return weights.parent / "images" / f"{weights.stem}.jpg"
+
+
+def find_weights(name: str | Path) -> Path:
+    """A file, or the shipped style of that name. Raises ``CheckpointError`` that lists the shipped ones."""
+    path, shipped = Path(name), CHECKPOINTS / f"{name}.safetensors"
+    if path.is_file() or path.suffix:
+        return path
+    if not shipped.is_file():
+        known = ", ".join(path.stem for path in shipped_styles())
+        raise CheckpointError(f"no checkpoint {name}; shipped styles: {known}")
+    return shipped

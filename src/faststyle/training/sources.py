@@ -1,0 +1,94 @@
+"""Where photographs come from. A new kind of source is a row in ``SOURCES``."""
+
+import hashlib
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from faststyle.errors import DataError
+from faststyle.imaging.images import SUFFIXES, find_pictures
+from faststyle.imaging.sample_photos import read_sample_crop, sample_crop_names
+
+SAMPLE_SOURCE = "samples"  # as data.root: crops of the sample photographs
+
+
+@dataclass(frozen=True)
+class Photographs:
+    """A source's photographs, none of them hidden files.
+
+    name: of the source, for people and for the pack. names: in order, the same at each opening. read: a file's content
+    by its name; may be called from several threads, and raises ``OSError``, ``zipfile.BadZipFile`` or ``zlib.error``
+    where that is damaged. fingerprint: of names, sizes and dates.
+    """
+
+    name: str
+    names: list[str]
+    read: Callable[[str], bytes]
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class Source:
+    """A kind of source. word: for messages. takes: whether a root is of this kind. open: raises ``DataError``."""
+
+    word: str
+    takes: Callable[[Path], bool]
+    open: Callable[[Path], Photographs]
+
+
+def open_source(root: str | Path | None) -> Photographs:
+    """The photographs of a root. Raises ``DataError`` if there are none, or none that could be listed."""
+    words = ", ".join(source.word for source in SOURCES.values())
+    if not root:
+        raise DataError(f"data.root: set data.root=PATH to photographs ({words})")
+    path = Path(root)
+    source = next((source for source in SOURCES.values() if source.takes(path)), None)
+    if source is None:
+        raise DataError(f"data.root: {root} is none of: {words}; set data.root=PATH to your photographs")
+    photographs = source.open(path)
+    if not photographs.names:
+        raise DataError(f"data.root: no pictures in {root} (looked for {', '.join(sorted(SUFFIXES))})")
+    return photographs
+
+
+def _open_folder(root: Path) -> Photographs:
+    """Nested folders, too."""
+    root = root.resolve()
+    files = find_pictures(root)
+    names = [str(path.relative_to(root)) for path in files]
+    stats = [path.stat() for path in files]
+    stamps = [f"{name} {s.st_size} {s.st_mtime_ns}" for name, s in zip(names, stats, strict=True)]
+    return Photographs(root.name, names, lambda name: (root / name).read_bytes(), _digest(stamps))
+
+
+def _open_zip(root: Path) -> Photographs:
+    """Read in place."""
+    try:
+        archive = zipfile.ZipFile(root)
+    except (zipfile.BadZipFile, OSError) as error:
+        raise DataError(f"data.root: {root} is no whole zip file ({error})") from error
+    infos = [i for i in archive.infolist() if Path(i.filename).suffix.lower() in SUFFIXES]
+    infos = sorted((i for i in infos if not _hidden(i.filename)), key=lambda i: i.filename)
+    stamps = [f"{i.filename} {i.file_size} {i.CRC}" for i in infos]
+    return Photographs(root.stem, [i.filename for i in infos], archive.read, _digest(stamps))
+
+
+def _hidden(name: str) -> bool:
+    return any(part.startswith(".") for part in Path(name).parts)
+
+
+def _open_samples(root: Path) -> Photographs:
+    names = sample_crop_names()
+    return Photographs(SAMPLE_SOURCE, names, read_sample_crop, _digest(names))
+
+
+def _digest(lines: list[str]) -> str:
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:12]
+
+
+SOURCES = {
+    SAMPLE_SOURCE: Source(f"{SAMPLE_SOURCE!r}", lambda root: str(root) == SAMPLE_SOURCE, _open_samples),
+    "folder": Source("a folder", Path.is_dir, _open_folder),
+    "zip": Source("a .zip file", lambda root: root.suffix.lower() == ".zip" and root.is_file(), _open_zip),
+}
