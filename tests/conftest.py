@@ -1,19 +1,21 @@
 """Shared fixtures: tiny networks, sample photographs, and the folder of real weights where there is one."""
 
+import logging
+from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
 import safetensors.torch
 import torch
 from PIL import Image
 
 from faststyle.checkpoint import save_weights
+from faststyle.inference.onnx_graph import export_onnx
 from faststyle.modeling.loss_network import build_loss_network
-from faststyle.modeling.transformer_net import NetworkConfig, TransformerNet
+from faststyle.modeling.transformer_net import TransformerNet
+from helpers import SHARED, checkpoint_of, make_config, noise
 
-ROOT = Path(__file__).resolve().parent.parent
-SHARED = ROOT.parent / "shared"
+torch.set_num_threads(1)  # several test processes share the cores
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -27,25 +29,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _seeded() -> None:
+def _seeded() -> Iterator[None]:
+    """The same weights each time, one thread, and no handlers that a command line leaves behind."""
     torch.manual_seed(0)
-
-
-def make_config(**changes: object) -> NetworkConfig:
-    settings = {"width": 4, "residual_blocks": 1, "upsample": "nearest", "norm": "instance", "padding": "reflect"}
-    settings |= {"patch": 1}
-    return NetworkConfig(**(settings | changes))
+    handlers = list(logging.root.handlers)
+    yield
+    torch.set_num_threads(1)
+    logging.root.handlers[:] = handlers
 
 
 @pytest.fixture
 def network() -> TransformerNet:
     return TransformerNet(make_config())
-
-
-def noise(height: int, width: int, seed: int = 0) -> np.ndarray:
-    """A smooth random picture, uint8 (height, width, 3)."""
-    small = np.random.default_rng(seed).integers(0, 256, (4, 4, 3), dtype=np.uint8)
-    return np.asarray(Image.fromarray(small).resize((width, height), Image.Resampling.BICUBIC))
 
 
 @pytest.fixture(scope="session")
@@ -77,7 +72,7 @@ def train_overrides(photos: Path, vgg_weights: Path, tmp_path: Path) -> list[str
         f"style.image={style}",
         "style.size=32",
         f"data.root={photos}",
-        f"data.cache_dir={tmp_path / 'packs'}",
+        f"cache_dir={tmp_path / 'packs'}",
         "data.image_size=32",
         "data.batch_size=2",
         "data.holdout=2",
@@ -94,9 +89,20 @@ def train_overrides(photos: Path, vgg_weights: Path, tmp_path: Path) -> list[str
     ]
 
 
+@pytest.fixture(scope="session")
+def tiny_style(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Weights of a tiny network, not to be changed; the same exported stands beside them as ``.onnx``."""
+    torch.manual_seed(0)
+    network = TransformerNet(make_config())
+    path = tmp_path_factory.mktemp("style") / "style.safetensors"
+    save_weights(path, network)
+    export_onnx(checkpoint_of(network), path.with_suffix(".onnx"))
+    return path
+
+
 @pytest.fixture
 def weights(network: TransformerNet, tmp_path: Path) -> Path:
-    save_weights(tmp_path / "style.safetensors", network, {})
+    save_weights(tmp_path / "style.safetensors", network)
     return tmp_path / "style.safetensors"
 
 

@@ -1,19 +1,92 @@
-"""Applying a style must not pay for training; only the named places import the heavy packages."""
+"""The architecture: what each package may import, and what applying a style loads."""
 
 import ast
 import subprocess
 import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from conftest import ROOT
-from faststyle.checkpoint import Checkpoint
-from faststyle.inference.onnx_graph import export_onnx
-from faststyle.modeling.transformer_net import TransformerNet
+from helpers import ROOT
 
-TRAINING_ONLY = ("pytorch_lightning", "hydra", "omegaconf", "wandb")
-HEAVY = (*TRAINING_ONLY, "torchvision")
+PACKAGE = ROOT / "src" / "faststyle"
+FLAT = {"errors", "files", "signals", "resources", "threads"}
+TRAINING_ONLY = {"pytorch_lightning", "lightning_fabric", "hydra", "omegaconf", "wandb"}
+
+
+@dataclass(frozen=True)
+class Rule:
+    """ours: rooms of the package that a room may import. never: foreign packages, at the top of a file or inside."""
+
+    ours: set[str]
+    never: set[str]
+
+
+SMALL = FLAT | {"config"}
+INFERENCE = SMALL | {"imaging", "modeling", "checkpoint"}
+RULES = {
+    **{name: Rule(FLAT, TRAINING_ONLY | {"torch", "numpy"}) for name in FLAT},
+    "config": Rule({"errors"}, TRAINING_ONLY | {"torch", "numpy"}),
+    "imaging": Rule(SMALL, TRAINING_ONLY | {"torch"}),
+    "modeling": Rule(SMALL, TRAINING_ONLY | {"PIL"}),
+    "losses": Rule(SMALL | {"modeling"}, TRAINING_ONLY | {"PIL"}),
+    "checkpoint": Rule(SMALL | {"modeling"}, TRAINING_ONLY),
+    "inference": Rule(INFERENCE, TRAINING_ONLY),
+    "optimization": Rule(SMALL | {"modeling", "losses"}, TRAINING_ONLY),
+    "evaluation": Rule(INFERENCE | {"inference", "losses", "optimization"}, TRAINING_ONLY),
+    "training": Rule(INFERENCE | {"losses", "evaluation"}, {"hydra", "omegaconf"}),
+    "experiments": Rule(INFERENCE | {"inference", "losses", "optimization", "evaluation", "training"}, set()),
+    "commands": Rule(
+        INFERENCE | {"inference", "losses", "optimization", "evaluation", "training", "experiments"}, TRAINING_ONLY
+    ),
+}
+FILES = sorted(path for path in PACKAGE.rglob("*.py") if path.parent != PACKAGE or path.stem.strip("_") == path.stem)
+
+
+def room(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imports(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names if node.module == "faststyle")
+
+
+def imported_at_run_time(path: Path) -> set[str]:
+    tree = ast.parse(path.read_text())
+    tree.body = [node for node in tree.body if not (isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test))]
+    return set(imports(tree))
+
+
+def broken(name: str, imported: set[str]) -> set[str]:
+    """What a file in a room imports against its rule."""
+    rule = RULES[name]
+    ours = {module.split(".")[1] for module in imported if module.startswith("faststyle.")} - {name, "__version__"}
+    return (ours - rule.ours) | ({module.split(".")[0] for module in imported} & rule.never)
+
+
+def test_every_room_has_its_rule() -> None:
+    assert {room(path) for path in FILES} == set(RULES)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_rooms_keep_to_their_rule(path: Path) -> None:
+    imported = imported_at_run_time(path)
+    assert not broken(room(path), imported)
+    if path.name != "loss_network.py":
+        assert "torchvision" not in {module.split(".")[0] for module in imported}
+
+
+def test_a_wrong_import_is_seen() -> None:
+    assert broken("imaging", {"torch"}) == {"torch"}
+    assert broken("losses", {"faststyle.training.module"}) == {"training"}
+    assert broken("training", {"faststyle.experiments.schema", "hydra.core"}) == {"experiments", "hydra"}
 
 
 def loaded_by(code: str) -> set[str]:
@@ -22,49 +95,32 @@ def loaded_by(code: str) -> set[str]:
     return {name.split(".")[0] for name in out.split()}
 
 
-def test_importing_inference_is_light() -> None:
-    assert not loaded_by("import faststyle.inference.stylizer") & {*HEAVY, "torch"}
+def test_help_and_bad_options_load_nothing_heavy() -> None:
+    code = "import sys; sys.argv = ['faststyle', 'stylize', '--size', 'x']\n"
+    code += "from faststyle.commands.main import main\ntry: main()\nexcept SystemExit: pass"
+    assert not loaded_by(code) & {*TRAINING_ONLY, "torch", "torchvision", "numpy", "PIL", "onnx", "onnxruntime"}
 
 
-@pytest.mark.parametrize("checkpoint", sorted((ROOT / "checkpoints").glob("*.safetensors")), ids=lambda p: p.stem)
-def test_applying_a_shipped_style_loads_no_training(checkpoint: Path) -> None:
+@pytest.mark.parametrize("suffix", [".safetensors", ".onnx"])
+def test_applying_a_style_on_a_cpu_loads_no_torch(tiny_style: Path, suffix: str) -> None:
     code = (
         "import numpy as np; from faststyle.inference.stylizer import Stylizer; "
-        f"s = Stylizer.load({str(checkpoint)!r}, device='cpu'); s.stylize(np.zeros((16, 16, 3), np.uint8))"
+        f"s = Stylizer.load({str(tiny_style.with_suffix(suffix))!r}, device='cpu')\n"
+        "s.stylize(np.zeros((16, 16, 3), np.uint8))"
     )
-    assert not loaded_by(code) & set(HEAVY)
+    loaded = loaded_by(code)
+    assert "onnxruntime" in loaded
+    assert not loaded & {*TRAINING_ONLY, "torch", "torchvision"}
+    assert suffix == ".safetensors" or "onnx" not in loaded
 
 
-def test_naming_the_backends_loads_none() -> None:
-    assert not loaded_by("import faststyle.inference.backends") & {*HEAVY, "torch", "numpy", "openvino", "onnxruntime"}
-
-
-def test_applying_an_exported_style_loads_no_torch(network: TransformerNet, tmp_path: Path) -> None:
-    export_onnx(Checkpoint(network, {}), tmp_path / "a.onnx")
-    code = (
-        "import numpy as np; from faststyle.inference.stylizer import Stylizer; "
-        f"s = Stylizer.load({str(tmp_path / 'a.onnx')!r}); s.stylize(np.zeros((16, 16, 3), np.uint8))"
-    )
-    assert not loaded_by(code) & {*HEAVY, "torch", "onnx"}
-
-
-@pytest.mark.parametrize("path", sorted((ROOT / "src").rglob("*.py")), ids=lambda p: p.stem)
-def test_heavy_packages_stay_in_their_rooms(path: Path) -> None:
-    imported = set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Import):
-            imported |= {alias.name.split(".")[0] for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            imported.add(node.module.split(".")[0])
-    if path.parent.name != "training":
-        assert not imported & set(TRAINING_ONLY)
-    if path.name != "loss_network.py":
-        assert "torchvision" not in imported
+def test_a_wrong_setting_answers_before_torch_is_loaded() -> None:
+    code = "import sys; sys.argv = ['faststyle', 'train', 'style.image=missing.jpg', 'data.root=x', 'run_dir=x', 'hydra.run.dir=.', 'hydra.output_subdir=null']\n"
+    code += "from faststyle.commands.main import main\ntry: main()\nexcept SystemExit as stop: assert stop.code == 2"
+    assert not loaded_by(code) & {"torch", "pytorch_lightning", "wandb"}
 
 
 def test_every_source_file_has_its_test_file() -> None:
-    package = ROOT / "src" / "faststyle"
-    modules = [path.relative_to(package) for path in package.rglob("*.py") if path.stem not in ("__init__", "errors")]
-    modules = [path for path in modules if path.parent.name != "paintings"]  # one test file for all of them
+    modules = [path.relative_to(PACKAGE) for path in FILES if path.stem not in ("__init__", "errors")]
     missing = [str(m) for m in modules if not (ROOT / "tests" / m.parent / f"test_{m.name}").exists()]
     assert not missing

@@ -1,0 +1,78 @@
+"""What several test files use: folders, small pictures and networks, the command line in this process."""
+
+import os
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from faststyle.checkpoint import Checkpoint, Header, Tensors
+from faststyle.commands.main import main
+from faststyle.config import LossConfig, NetworkConfig
+from faststyle.modeling.transformer_net import TransformerNet
+
+ROOT = Path(__file__).resolve().parent.parent
+SHARED = ROOT.parent / "shared"
+VGG = SHARED / "weights" / "vgg19_caffe_conv_fp16.safetensors"
+
+
+def make_config(**changes: Any) -> NetworkConfig:
+    settings = {"width": 4, "residual_blocks": 1, "upsample": "nearest", "norm": "instance", "padding": "reflect"}
+    return NetworkConfig(**(settings | {"patch": 1} | changes))
+
+
+def make_loss(**changes: Any) -> LossConfig:
+    """Content and style at one early layer each, 1 : 1."""
+    settings: dict[str, Any] = {
+        "content_layers": {"relu2_1": 1.0},
+        "style_layers": {"relu1_1": 1.0},
+        "histogram_layers": {"relu1_1": 1.0},
+        "patch_layers": {"relu1_1": 1.0},
+        "content_weight": 1.0,
+        "style_weight": 1.0,
+        "histogram_weight": 0.0,
+        "patch_weight": 0.0,
+        "tv_weight": 0.0,
+        "statistic": "gram",
+        "normalize": "relative",
+    }
+    return LossConfig(**(settings | changes))
+
+
+def checkpoint_of(network: TransformerNet) -> Checkpoint:
+    """In half precision, as a weights file has it."""
+    tensors: Tensors = {name: tensor.half().numpy() for name, tensor in network.state_dict().items()}
+    return Checkpoint(Header(network.config), tensors)
+
+
+def noise(height: int, width: int, seed: int = 0) -> np.ndarray:
+    """A smooth random picture, uint8 (height, width, 3)."""
+    small = np.random.default_rng(seed).integers(0, 256, (4, 4, 3), dtype=np.uint8)
+    return np.asarray(Image.fromarray(small).resize((width, height), Image.Resampling.BICUBIC))
+
+
+def run(command: str, *arguments: object, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    """``faststyle COMMAND ...`` as a process of its own."""
+    line = [sys.executable, "-m", "faststyle", command, *map(str, arguments)]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    return subprocess.run(line, capture_output=True, text=True, cwd=cwd, env=environment, check=False)
+
+
+def call(command: str, *arguments: object) -> int:
+    """The exit code of ``faststyle COMMAND ...``, in this process. (What it prints: ``capsys``.)"""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["faststyle", command, *map(str, arguments)])
+        with pytest.raises(SystemExit) as stop:
+            main()
+    return int(stop.value.code or 0)
+
+
+def readme_line(words: str) -> list[str]:
+    """The arguments of the one line in README that holds ``words``, after ``faststyle``."""
+    (line,) = [line for line in (ROOT / "README.md").read_text().splitlines() if words in line]
+    return shlex.split(line.split("faststyle ", 1)[1])
