@@ -1,12 +1,28 @@
 """Image optimisation."""
 
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
 import pytest
 import torch
+from torch import Tensor
 
 from faststyle.errors import ConfigError, NonFiniteLossError
 from faststyle.evaluation.metrics import build_measure
 from faststyle.losses.perceptual_loss import PerceptualLoss, Region
-from faststyle.optimization import INITS, OPTIMIZERS, cover, optimize, optimize_pyramid, pyramid, region_at, resize
+from faststyle.optimization import (
+    INITS,
+    OPTIMIZERS,
+    Step,
+    cover,
+    optimize,
+    optimize_pyramid,
+    pyramid,
+    region_at,
+    resize,
+)
+from helpers import make_loss
 
 CONTENT = torch.rand(1, 3, 40, 48, generator=torch.Generator().manual_seed(1))
 STYLE = torch.rand(1, 3, 64, 40, generator=torch.Generator().manual_seed(2)) * 0.4
@@ -14,16 +30,30 @@ STYLE = torch.rand(1, 3, 64, 40, generator=torch.Generator().manual_seed(2)) * 0
 
 @pytest.fixture(scope="module")
 def measure() -> PerceptualLoss:
-    return build_measure("compact", STYLE, weights="default", style_weight=10)
+    return build_measure("compact", STYLE, make_loss(), weights="default", style_weight=10)
 
 
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
-def test_the_objective_falls_and_the_picture_stays_in_range(measure: PerceptualLoss, optimizer: str) -> None:
+def check_optimizer(measure: PerceptualLoss, optimizer: str) -> None:
+    """From the start itself the objective falls, and the picture stays in range."""
     steps = list(optimize(measure, CONTENT, CONTENT, optimizer=optimizer, learning_rate=None, steps=8))
     assert [step.number for step in steps] == list(range(9))
     torch.testing.assert_close(steps[0].image, CONTENT)
     assert steps[-1].losses["loss"] < 0.5 * steps[0].losses["loss"]
     assert all(step.image.min() >= 0 and step.image.max() <= 1 for step in steps)
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_every_optimizer(measure: PerceptualLoss, optimizer: str) -> None:
+    check_optimizer(measure, optimizer)
+
+
+@pytest.mark.parametrize("rate", [1e-6, 1e3])
+def test_a_usual_rate_that_leads_nowhere_fails(
+    measure: PerceptualLoss, rate: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(OPTIMIZERS, "adam", partial(torch.optim.Adam, lr=rate))
+    with pytest.raises(AssertionError):
+        check_optimizer(measure, "adam")
 
 
 def test_each_steps_losses_are_its_pictures(measure: PerceptualLoss) -> None:
@@ -61,8 +91,8 @@ def test_unknown_names(measure: PerceptualLoss) -> None:
         next(coarse_to_fine(measure, init="black"))
 
 
-def coarse_to_fine(measure: PerceptualLoss, **changes: object):  # type: ignore[no-untyped-def]
-    options = {"init": "content", "scales": 1, "steps": 2, "optimizer": "lbfgs", "learning_rate": None}
+def coarse_to_fine(measure: PerceptualLoss, **changes: Any) -> Iterator[Step]:
+    options: dict[str, Any] = {"init": "content", "scales": 1, "steps": 2, "optimizer": "lbfgs", "learning_rate": None}
     return optimize_pyramid(lambda scale: measure, CONTENT, STYLE, **(options | changes))
 
 
@@ -71,21 +101,49 @@ def test_coarse_to_fine() -> None:
 
     def build(share: float) -> PerceptualLoss:
         shares.append(share)
-        return build_measure("compact", resize(STYLE, 48, 32), weights="default", style_weight=10)
+        return build_measure("compact", resize(STYLE, 48, 32), make_loss(), weights="default", style_weight=10)
 
     content = torch.rand(1, 3, 70, 132)
-    options = {"init": "content", "steps": 2, "optimizer": "lbfgs", "learning_rate": None}
+    options: dict[str, Any] = {"init": "content", "steps": 2, "optimizer": "lbfgs", "learning_rate": None}
     steps = list(optimize_pyramid(build, content, STYLE, scales=2, **options))
     assert shares == [0.5, 1]
     assert [step.number for step in steps] == [0, 1, 2, 3, 4]
     assert [step.image.shape[-2:] for step in steps] == [(35, 66)] * 3 + [(70, 132)] * 2
 
 
+def check_init(init: str) -> None:
+    """A picture of the content's size, whatever the style's; neither of the two is changed."""
+    for size in ((40, 48), (33, 90)):
+        content = CONTENT[..., :33, :].repeat(1, 1, 2, 2)[..., : size[0], : size[1]]
+        given = content.clone(), STYLE.clone()
+        start = INITS[init](*given)
+        assert start.shape == content.shape
+        assert start.dtype == content.dtype
+        assert ((start >= -0.5) & (start <= 1.5)).all()
+        assert torch.equal(given[0], content)
+        assert torch.equal(given[1], STYLE)
+
+
 @pytest.mark.parametrize("init", INITS)
-def test_every_start(measure: PerceptualLoss, init: str) -> None:
+def test_every_init(measure: PerceptualLoss, init: str) -> None:
+    check_init(init)
     first = next(coarse_to_fine(measure, init=init))
-    assert first.image.shape == CONTENT.shape
     assert torch.equal(first.image, CONTENT) == (init == "content")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda content, style: style,
+        lambda content, style: content.double(),
+        lambda content, style: 255 * content,
+        lambda content, style: content.mul_(0.5),
+    ],
+)
+def test_a_wrong_init_fails(wrong: Callable[[Tensor, Tensor], Tensor], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(INITS, "content", wrong)
+    with pytest.raises(AssertionError):
+        check_init("content")
 
 
 def test_pyramid() -> None:
@@ -108,3 +166,4 @@ def test_a_smaller_region_keeps_its_masks() -> None:
     assert region.style_mask is not None
     torch.testing.assert_close(region.style_mask, torch.ones(1, 1, 38, 32))
     assert region.mask is None
+    assert region_at(region, 1) is region

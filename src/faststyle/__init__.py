@@ -4,6 +4,8 @@ The package root imports nothing, so that applying a style never pays for traini
 
 - ``faststyle.inference.Stylizer`` applies saved weights,
 - ``faststyle.experiments.train.train`` trains them.
+
+CONTRIBUTING.md says what is where.
 """
 
 __version__ = "0.1.0"

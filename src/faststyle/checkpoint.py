@@ -47,13 +47,16 @@ class Header:
 
     @classmethod
     def from_values(cls, values: Any) -> Header:
-        """Of the decoded JSON. Raises ``ConfigError`` if there is no usable network; a recipe or an outcome that cannot
+        """Reads decoded JSON. Raises ``ConfigError`` if there is no usable network; a recipe or an outcome that cannot
         be read is None."""
         if not isinstance(values, dict):
             raise ConfigError("its metadata is no JSON object")
         if values.get("format") == 1:
             values = _upgrade_header(values)
         network = from_dict(NetworkConfig, values.get("network"))
+        unknown = values["network"].keys() - asdict(network).keys()
+        if unknown:  # it may compute something else with the same tensors
+            raise ConfigError(f"network.{min(unknown)} is unknown")
         recipe, outcome = _read_or_none(Recipe, values.get("recipe")), _read_or_none(Outcome, values.get("outcome"))
         return cls(network, recipe, outcome)
 
@@ -66,7 +69,7 @@ class Checkpoint:
     tensors: Tensors
 
     def build_network(self) -> TransformerNet:
-        """In float32 on the CPU, in evaluation mode."""
+        """Builds the network in float32 on the CPU, in evaluation mode."""
         import torch
 
         from faststyle.modeling.transformer_net import TransformerNet
@@ -96,11 +99,9 @@ def save_weights(
 def write_tensors(path: str | Path, network: torch.nn.Module, header: str) -> None:
     """The tensors of any network in half precision, with a JSON header. Raises as ``save_weights``."""
     path = check_weights_path(path)
-    with np.errstate(over="ignore"):  # what overflows is refused below
-        tensors = {
-            name: value.detach().cpu().contiguous().numpy().astype(np.float16)
-            for name, value in network.state_dict().items()
-        }
+    values = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
+    # counts stay whole numbers: half precision ends at 65,504
+    tensors = {name: (value.half() if value.is_floating_point() else value).numpy() for name, value in values.items()}
     _check_finite(tensors, str(path))
     with replacing(path) as temporary:
         # not save_file, which makes a file that only its owner may read
@@ -149,6 +150,8 @@ def _read_safetensors(path: Path) -> tuple[Tensors, Any]:
             return {name: file.get_tensor(name) for name in file.keys()}, values  # noqa: SIM118 - no mapping
     except safetensors.SafetensorError as error:
         raise CheckpointError(f"{path} is no whole safetensors file ({error})") from error
+    except TypeError as error:  # NumPy has no bfloat16
+        raise CheckpointError(f"{path} holds numbers of a type that is not read ({error})") from error
     except (KeyError, json.JSONDecodeError) as error:
         raise CheckpointError(f"{path} is no faststyle weights file: it has no {METADATA_KEY!r} metadata") from error
 
@@ -216,7 +219,7 @@ def _upgrade_name(name: str) -> str:
 def _upgrade_header(values: dict[str, Any]) -> dict[str, Any]:
     network, recipe = values.get("network"), values.get("recipe")
     if isinstance(network, dict):
-        network = {"patch": 1} | network
+        network = {"patch": 1} | {key: value for key, value in network.items() if key != "separable"}
     try:
         loss = {"histogram_layers": {}, "patch_layers": {}, "histogram_weight": 0.0, "patch_weight": 0.0}
         loss |= {"statistic": "gram"} | recipe["loss"]  # type: ignore[index]

@@ -29,8 +29,8 @@ PADDINGS = ("reflect", "replicate", "zero")
 class UpsamplerTraits:
     """What is known of a way to double the size without torch.
 
-    halo: positions of its input, to either side, on which a position depends. memory: its share of the peak memory of
-    ``nearest`` in a whole network.
+    halo: positions of its input, to either side, on which a position depends. memory: peak memory of a network with it
+    as a share of that with ``nearest``, under the back end where that is largest (BENCHMARKS.md).
     """
 
     halo: int
@@ -40,8 +40,8 @@ class UpsamplerTraits:
 UPSAMPLERS = {
     "nearest": UpsamplerTraits(halo=1, memory=1.0),
     "bilinear": UpsamplerTraits(halo=1, memory=1.0),
-    "transposed": UpsamplerTraits(halo=1, memory=1.0),
-    "pixelshuffle": UpsamplerTraits(halo=1, memory=1.0),
+    "transposed": UpsamplerTraits(halo=1, memory=0.95),
+    "pixelshuffle": UpsamplerTraits(halo=1, memory=0.65),
 }
 
 AUTO = "auto"  # of loss networks: VGG-19 where its weights are given or cached, else the compact one
@@ -92,6 +92,9 @@ class NetworkConfig:
     patch: int
 
     def __post_init__(self) -> None:
+        for key in ("width", "residual_blocks", "patch"):
+            if not isinstance(value := getattr(self, key), int):
+                raise ConfigError(f"network.{key} must be a whole number, found {value!r}")
         if self.patch not in (1, 2):
             raise ConfigError(f"network.patch must be 1 or 2, found {self.patch}")
         at_least("network.width", self.width, 1)
@@ -188,7 +191,7 @@ class LossConfig:
 
     @property
     def weights(self) -> dict[str, float]:
-        """Of every term in ``TERMS``."""
+        """Returns the weight of every term in ``TERMS``."""
         return {term: getattr(self, f"{term}_weight") for term in TERMS}
 
     @property

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -11,10 +12,21 @@ from torch import Tensor
 from faststyle.errors import ConfigError, NonFiniteLossError
 from faststyle.losses.perceptual_loss import PerceptualLoss, Region
 
-OPTIMIZERS = {"lbfgs": 1.0, "adam": 0.05}  # with their usual learning rates
-SMALLEST_SIDE = 32  # pixels, of the coarsest picture
-HISTORY = 20  # steps and gradients from which L-BFGS estimates the curvature; 100 gained nothing
-LINE_SEARCH = 25  # evaluations at most in one iteration; nearly all take one
+COARSEST_SIDE = 32  # pixels, of the coarsest picture
+# by name, with their usual learning rates: L-BFGS takes one iteration a step, nearly always with one evaluation
+OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
+    "lbfgs": partial(
+        torch.optim.LBFGS,
+        lr=1.0,
+        max_iter=1,
+        max_eval=25,
+        tolerance_grad=0,
+        tolerance_change=0,
+        history_size=20,  # 100 gained nothing
+        line_search_fn="strong_wolfe",
+    ),
+    "adam": partial(torch.optim.Adam, lr=0.05, betas=(0.9, 0.99)),
+}
 NOISE = 0.1  # standard deviation around mid-grey
 
 INITS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
@@ -74,7 +86,8 @@ def optimize(
     if optimizer not in OPTIMIZERS:
         raise ConfigError(f"optimizer must be one of {', '.join(OPTIMIZERS)}, found {optimizer!r}")
     objective = _Objective(loss, content, start)
-    algorithm = _algorithm(optimizer, objective.pixels, learning_rate)
+    settings = {} if learning_rate is None else {"lr": learning_rate}
+    algorithm = OPTIMIZERS[optimizer]([objective.pixels], **settings)
     for number in range(steps + 1):
         if number:
             algorithm.step(objective)
@@ -85,22 +98,6 @@ def optimize(
                 f"the loss is not finite at step {number}: lower learning_rate or the loss weights"
             )
         yield Step(number, losses, objective.pixels.detach().clamp(0, 1))
-
-
-def _algorithm(name: str, pixels: Tensor, learning_rate: float | None) -> torch.optim.Optimizer:
-    rate = OPTIMIZERS[name] if learning_rate is None else learning_rate
-    if name == "adam":
-        return torch.optim.Adam([pixels], lr=rate, betas=(0.9, 0.99))
-    return torch.optim.LBFGS(
-        [pixels],
-        lr=rate,
-        max_iter=1,
-        max_eval=LINE_SEARCH,
-        tolerance_grad=0,
-        tolerance_change=0,
-        history_size=HISTORY,
-        line_search_fn="strong_wolfe",
-    )
 
 
 class _Objective:
@@ -126,7 +123,7 @@ class _Objective:
 
 
 class _Clamp(torch.autograd.Function):
-    """To [0, 1]. A pixel beyond the range keeps that part of its gradient that leads back."""
+    """Clamps to [0, 1]. A pixel beyond the range keeps that part of its gradient that leads back."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
@@ -141,9 +138,9 @@ class _Clamp(torch.autograd.Function):
 
 
 def pyramid(size: tuple[int, int], scales: int) -> list[tuple[int, int]]:
-    """Sizes (height, width) from coarse to ``size``, each twice the one before, no side under ``SMALLEST_SIDE``."""
+    """Sizes (height, width) from coarse to ``size``, each twice the one before, no side under ``COARSEST_SIDE``."""
     sizes = [(round(size[0] / 2**level), round(size[1] / 2**level)) for level in reversed(range(scales))]
-    return [small for small in sizes if min(small) >= SMALLEST_SIDE] or [size]
+    return [small for small in sizes if min(small) >= COARSEST_SIDE] or [size]
 
 
 def resize(images: Tensor, height: int, width: int) -> Tensor:
@@ -166,7 +163,7 @@ def region_at(region: Region, scale: float) -> Region:
     if scale == 1:
         return region
     shrink = {
-        name: resize(picture, *(max(SMALLEST_SIDE, round(side * scale)) for side in picture.shape[-2:]))
+        name: resize(picture, *(max(COARSEST_SIDE, round(side * scale)) for side in picture.shape[-2:]))
         for name, picture in (("style", region.style), ("style_mask", region.style_mask), ("mask", region.mask))
         if picture is not None
     }

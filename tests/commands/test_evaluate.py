@@ -1,4 +1,4 @@
-"""scripts/evaluate.py."""
+"""``faststyle evaluate``."""
 
 import json
 import shutil
@@ -7,24 +7,40 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from commands import VGG, load, run
-from conftest import SHARED, noise
-from faststyle.commands.terminal import one_line_errors
+from faststyle.checkpoint import read_checkpoint
+from faststyle.commands.evaluate import find_photographs, load
 from faststyle.imaging.images import read_picture
+from faststyle.resources import find_weights
+from helpers import SHARED, VGG, call, noise
 
 
 @pytest.mark.weights
-def test_measures_json_and_plot(weights: Path, photo: Path, tmp_path: Path) -> None:
+def test_measures_json_and_plot(
+    tiny_style: Path, photo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     style = SHARED / "data" / "styles" / "the_scream.jpg"
-    arguments = ("--style", style, "--images", photo, "--weights", VGG, "--size", 64, "--iterations", 3)
+    arguments = (
+        "--style",
+        style,
+        "--images",
+        photo,
+        "--weights",
+        VGG,
+        "--size",
+        64,
+        "--style-size",
+        64,
+        "--iterations",
+        3,
+    )
     files = ("--json", tmp_path / "report.json", "--plot", tmp_path / "report.png")
-    done = run("evaluate", "--checkpoint", weights, "starry_night", *arguments, *files)
-    assert done.returncode == 0, done.stderr
+    assert call("evaluate", "--checkpoint", tiny_style, "starry_night", *arguments, *files) == 0
+    out = capsys.readouterr().out
     for words in ("under vgg19, style weight 10; second loss network: compact", "photo.jpg", "ranking, by objective"):
-        assert words in done.stdout
-    assert "iterations of image optimisation (" in done.stdout
+        assert words in out
+    assert "iterations of image optimisation (" in out
     report = json.loads((tmp_path / "report.json").read_text())
-    own = report["candidates"][str(weights)]
+    own = report["candidates"][str(tiny_style)]
     assert own["first"]["mean"] == own["first"]["photo.jpg"]
     assert own["first"]["mean"].keys() == {"content_error", "style_error", "ssim", "checkerboard", "forward_ms"}
     assert own["second"]["mean"]["style_error"] != own["first"]["mean"]["style_error"]
@@ -32,23 +48,47 @@ def test_measures_json_and_plot(weights: Path, photo: Path, tmp_path: Path) -> N
     assert read_picture(tmp_path / "report.png").size == (600, 960)
 
 
+def test_style_weight_and_size_are_the_first_checkpoints_unless_given(
+    photo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = read_checkpoint(find_weights("brush_strokes")).header.recipe
+    assert recipe is not None
+    sizes = []
+    monkeypatch.setattr(
+        "faststyle.commands.evaluate.load", lambda path, size, load=load: sizes.append(size) or load(path, 32)
+    )
+    arguments = ("--style", photo, "--images", photo, "--loss-network", "compact", "--size", 32, "--iterations", 0)
+    for options, expected in (
+        ((), (recipe.loss.style_weight, recipe.style.size)),
+        (("--style-weight", 3, "--style-size", 48), (3, 48)),
+    ):
+        sizes.clear()
+        assert call("evaluate", "--checkpoint", "brush_strokes", "great_wave", *arguments, *options) == 0
+        assert f"style weight {expected[0]:g};" in capsys.readouterr().out
+        assert sizes == [32, expected[1]]
+
+
 def test_pictures_of_the_same_name_in_two_folders(photos: Path, tmp_path: Path) -> None:
     for folder in ("a", "b"):
         (tmp_path / "in" / folder).mkdir(parents=True)
         shutil.copy(photos / "0.jpg", tmp_path / "in" / folder)
-    module = load("evaluate")
-    assert list(module.find_photographs(tmp_path / "in")) == ["a/0.jpg", "b/0.jpg"]
+    assert list(find_photographs(tmp_path / "in")) == ["a/0.jpg", "b/0.jpg"]
 
 
-def test_finished_pictures(photo: Path, tmp_path: Path) -> None:
+def test_finished_pictures(photo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The photograph itself, and the painting at its size, without any VGG weights."""
     Image.fromarray(noise(40, 30, seed=5)).save(tmp_path / "other.png")
     pictures = ("--stylized", photo, tmp_path / "other.png", "--style", tmp_path / "other.png", "--images", photo)
-    done = run("evaluate", *pictures, "--loss-network", "compact", "--size", 32, "--style-size", 32, "--iterations", 0)
-    assert done.returncode == 0, done.stderr
-    assert "second loss network: none" in done.stdout
-    ranked = [line.split()[-1] for line in done.stdout.split("ranking")[1].splitlines()[1:]]
+    options = ("--loss-network", "compact", "--size", 32, "--style-size", 32, "--iterations", 0)
+    assert call("evaluate", *pictures, *options, "--json", tmp_path / "report.json") == 0
+    out = capsys.readouterr().out
+    assert "second loss network: none" in out
+    ranked = [line.split()[-1] for line in out.split("ranking")[1].splitlines()[1:]]
     assert ranked == [str(tmp_path / "other.png"), str(photo)]
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert report["optimization"] is None
+    assert report["candidates"][str(photo)]["first"]["mean"]["content_error"] == 0
+    assert report["candidates"][ranked[0]]["first"]["mean"]["style_error"] == 0
 
 
 @pytest.mark.parametrize(
@@ -61,14 +101,18 @@ def test_finished_pictures(photo: Path, tmp_path: Path) -> None:
         ({"--checkpoint": "nowhere.safetensors"}, "no checkpoint nowhere.safetensors"),
         ({"--plot": "a.pdf"}, "ends in .png"),
         ({"--plot": "a.png", "--iterations": "0"}, "--plot draws iterations"),
+        ({"--iterations": "-1"}, "--iterations at least 0"),
         ({"--size": "8"}, "at least 32 pixels"),
         ({"--style-weight": "-1"}, "--style-weight must be a number of at least 0"),
+        ({"--style-weight": "nan"}, "--style-weight must be a number of at least 0"),
+        ({"--checkpoint": None, "--stylized": "photo.jpg"}, "--stylized needs the one photograph"),
+        ({"--checkpoint": None}, "one of the arguments --checkpoint --stylized is required"),
     ],
 )
-def test_evaluate_refuses_in_one_line(
-    change: dict[str, str],
+def test_what_cannot_work_is_one_line(
+    change: dict[str, str | None],
     words: str,
-    weights: Path,
+    tiny_style: Path,
     vgg_weights: Path,
     photo: Path,
     capsys: pytest.CaptureFixture[str],
@@ -76,11 +120,9 @@ def test_evaluate_refuses_in_one_line(
 ) -> None:
     monkeypatch.chdir(photo.parent)
     Path("empty").mkdir()
-    options = {"--checkpoint": weights, "--style": photo, "--images": ".", "--weights": vgg_weights} | change
-    module = load("evaluate")
-    with pytest.raises(SystemExit) as stop, one_line_errors():
-        module.main(module.parse([str(word) for pair in options.items() for word in pair]))
-    assert stop.value.code == 2
-    error = capsys.readouterr().err
+    options = {"--checkpoint": tiny_style, "--style": photo, "--images": ".", "--weights": vgg_weights} | change
+    assert call("evaluate", *(word for pair in options.items() if pair[1] is not None for word in pair)) == 2
+    out, error = capsys.readouterr()
     assert words in error
-    assert error.count("\n") == 1
+    assert error.startswith("error: ")
+    assert (out, error.count("\n")) == ("", 1)

@@ -1,8 +1,11 @@
-"""Errors on the command line: one line and exit code 2, or a traceback on demand."""
+"""What the subcommands share: one line for an error and exit code 2, or a traceback on demand; logging to stderr."""
+
+import argparse
+import logging
 
 import pytest
 
-from faststyle.commands.terminal import one_line_errors
+from faststyle.commands.terminal import build_parser, log_to_terminal, one_line_errors, run_parsed
 from faststyle.errors import FaststyleError, ImageError
 
 
@@ -15,10 +18,10 @@ def test_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:
         fail(debug=False)
     assert stop.value.code == 2
-    assert capsys.readouterr().err == "error: no picture a.jpg\n"
+    assert capsys.readouterr() == ("", "error: no picture a.jpg\n")
 
 
-def test_debug() -> None:
+def test_debug_lets_the_error_pass() -> None:
     with pytest.raises(FaststyleError):
         fail(debug=True)
 
@@ -26,3 +29,64 @@ def test_debug() -> None:
 def test_other_errors_pass() -> None:
     with pytest.raises(ZeroDivisionError), one_line_errors():
         _ = 1 / 0
+
+
+def test_every_parser_has_debug_and_the_name_of_its_command(capsys: pytest.CaptureFixture[str]) -> None:
+    parser = build_parser("paint", "Paint a picture.", epilog="Slowly.")
+    assert parser.parse_args(["--debug"]).debug
+    assert not parser.parse_args([]).debug
+    with pytest.raises(SystemExit) as stop:
+        parser.parse_args(["--help"])
+    assert stop.value.code == 0
+    text = capsys.readouterr().out
+    assert text.startswith("usage: faststyle paint ")
+    assert all(words in text for words in ("Paint a picture.", "--debug", "Slowly."))
+
+
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        (["--nope"], "unrecognized arguments: --nope; faststyle paint --help"),
+        (["--size", "large"], "argument --size: invalid int value: 'large'; faststyle paint --help"),
+        (["fast", "--nope"], "unrecognized arguments: --nope; faststyle paint --help"),
+        (["fast", "--rounds"], "argument --rounds: expected one argument; faststyle paint fast --help"),
+    ],
+)
+def test_a_wrong_option_is_one_line(argv: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of the command's own parser, and of those below it."""
+    parser = build_parser("paint", "Paint a picture.")
+    parser.add_argument("--size", type=int)
+    parser.add_subparsers().add_parser("fast").add_argument("--rounds")
+    with pytest.raises(SystemExit) as stop:
+        parser.parse_args(argv)
+    assert stop.value.code == 2
+    out, error = capsys.readouterr()
+    assert out == ""
+    assert error == f"error: {words} lists the options\n"
+
+
+@pytest.mark.parametrize(("returned", "code"), [(None, 0), (0, 0), (1, 1)])
+def test_a_command_returns_its_exit_code(returned: int | None, code: int) -> None:
+    args = argparse.Namespace(debug=False, number=3)
+    seen: list[argparse.Namespace] = []
+    assert run_parsed(args, lambda args: seen.append(args) or returned) == code
+    assert seen == [args]
+
+
+def test_debug_of_the_command_line_decides(capsys: pytest.CaptureFixture[str]) -> None:
+    def paint(args: argparse.Namespace) -> None:
+        raise ImageError("no picture a.jpg")
+
+    with pytest.raises(SystemExit):
+        run_parsed(argparse.Namespace(debug=False), paint)
+    assert capsys.readouterr().err == "error: no picture a.jpg\n"
+    with pytest.raises(ImageError):
+        run_parsed(argparse.Namespace(debug=True), paint)
+
+
+def test_log_lines_are_bare_and_on_stderr(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logging.root, "handlers", [])  # pytest has its own, beside which nothing is added
+    log_to_terminal()
+    logging.getLogger("faststyle.somewhere").info("3 photographs packed")
+    logging.getLogger("faststyle.somewhere").debug("not for the terminal")
+    assert capsys.readouterr() == ("", "3 photographs packed\n")

@@ -3,10 +3,13 @@
 import pytest
 import torch
 
+from faststyle.errors import ImageError
 from faststyle.evaluation.candidates import (
     Candidate,
     Finished,
+    Optimized,
     as_plain,
+    describe,
     find_equivalents,
     mean_equivalent,
     measure_candidates,
@@ -14,16 +17,17 @@ from faststyle.evaluation.candidates import (
     ranking,
     table,
 )
-from faststyle.errors import ImageError
 from faststyle.evaluation.metrics import Evaluation, build_measure
 from faststyle.losses.perceptual_loss import PerceptualLoss
+from helpers import make_loss
 
 PHOTO, PAINTING = (torch.rand(1, 3, 40, 48, generator=torch.Generator().manual_seed(seed)) for seed in (1, 2))
 
 
 @pytest.fixture(scope="module")
 def measure() -> PerceptualLoss:
-    return build_measure("compact", PAINTING**3, weights="default", style_weight=10)
+    layers = {f"relu{block}_1": 1.0 for block in (1, 2, 3)}
+    return build_measure("compact", PAINTING**3, make_loss(style_layers=layers), weights="default", style_weight=10)
 
 
 def test_a_finished_picture_stands_in_for_a_network() -> None:
@@ -65,3 +69,27 @@ def test_objective() -> None:
 def test_mean_equivalent_is_a_bound_where_the_limit_does_not_suffice() -> None:
     assert mean_equivalent(Candidate({}, equivalent={"a": 3, "b": 6}), 20) == "4.5"
     assert mean_equivalent(Candidate({}, equivalent={"a": 4, "b": None}), 20) == "> 12.0"
+
+
+def test_candidates_are_described_for_people() -> None:
+    better, worse = (Candidate({"a.jpg": Evaluation(1, error, 0.5, 1, 7)}) for error in (0.1, 0.2))
+    both = {"worse": worse, "better": better}
+    text = describe(both, None, 10, 40)
+    assert "worse: objective 3.0000" in text
+    assert "better: objective 2.0000" in text
+    assert "iterations of image optimisation" not in text
+    ranked = [line.split()[-1] for line in text.split("ranking, by objective\n")[1].splitlines()]
+    assert ranked == ["better", "worse"]
+    assert "ranking" not in describe({"worse": worse}, None, 10, 40)
+
+
+def test_equivalent_iterations_are_described() -> None:
+    worse, better = (Candidate({"a.jpg": Evaluation(1, error, 0, 0, 0)}) for error in (0.2, 0.0))
+    optimized = Optimized({"a.jpg": [9.0, 3.0, 2.0]}, seconds=0.25)
+    find_equivalents({"worse": worse, "better": better}, optimized.curves, 10)
+    words = "as good as {} iterations of image optimisation (0.25 s each), on average"
+    text = describe({"worse": worse}, optimized, 10, 2)
+    assert words.format("1.0") in text
+    text = describe({"better": better}, optimized, 10, 2)
+    assert words.format("> 2.0") in text
+    assert "not reached" in text

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from conftest import SHARED
+from faststyle.checkpoint import read_checkpoint
+from faststyle.config import TERMS
 from faststyle.errors import LossNetworkError
 from faststyle.evaluation.metrics import (
     Evaluation,
@@ -17,13 +18,13 @@ from faststyle.evaluation.metrics import (
     ssim,
 )
 from faststyle.imaging.images import read_picture, resize_shorter_side
+from faststyle.modeling.pixels import to_image
 from faststyle.modeling.transformer_net import TransformerNet
-
-VGG = SHARED / "weights" / "vgg19_caffe_conv_fp16.safetensors"
+from helpers import SHARED, VGG, make_loss
 
 
 def load(path: Path, size: int = 128) -> torch.Tensor:
-    return torch.tensor(resize_shorter_side(read_picture(path), size).rgb).permute(2, 0, 1)[None] / 255
+    return to_image(resize_shorter_side(read_picture(path), size).rgb)
 
 
 class Identity(TransformerNet):
@@ -76,42 +77,68 @@ def test_equivalent_iterations() -> None:
 
 
 def test_objectives_fall_from_the_photographs_own() -> None:
-    style = picture(1)
-    measure = build_measure("compact", style, weights="default", style_weight=10)
+    measure = build_measure("compact", picture(1), make_loss(), weights="default", style_weight=10)
     curve = list(objectives(measure, picture(), iterations=4))
     assert len(curve) == 5
     assert curve[0] == pytest.approx(measure(picture(), picture())["loss"].item())
     assert curve[-1] < 0.5 * curve[0]
 
 
+def test_a_measure_takes_only_the_layers_of_a_loss() -> None:
+    """One measure for all, whatever they were trained with."""
+    weights = {f"{term}_weight": 3.0 for term in TERMS}
+    trained_with = make_loss(**weights, statistic="covariance", normalize="paper")
+    own, plain, other = (
+        build_measure("compact", picture(1), loss, weights="default", style_weight=10)(picture(2), picture(3))
+        for loss in (trained_with, make_loss(), make_loss(style_layers={"relu2_2": 1.0}))
+    )
+    assert own == plain
+    assert own["style_loss"] != other["style_loss"]
+    torch.testing.assert_close(own["loss"], own["content_loss"] + 10 * own["style_loss"])
+
+
 def test_unknown_loss_network() -> None:
     with pytest.raises(LossNetworkError, match="unknown loss network 'alexnet'"):
-        build_measure("alexnet", torch.rand(1, 3, 32, 32), weights="default", style_weight=1)
+        build_measure("alexnet", torch.rand(1, 3, 32, 32), make_loss(), weights="default", style_weight=1)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_a_network_is_measured_on_each_picture_and_left_as_it_was(network: TransformerNet, training: bool) -> None:
+    style = picture(1)
+    measure = build_measure("compact", style, make_loss(), weights="default", style_weight=1)
+    identity = Identity(network.config).train(training)
+    of_photograph, of_painting = evaluate(identity, measure, [picture(), style])
+    assert identity.training == training
+    assert of_photograph.content_error == of_painting.content_error == 0
+    assert of_photograph.ssim == pytest.approx(1)
+    assert of_photograph.checkerboard == pytest.approx(checkerboard(picture()))
+    assert of_photograph.forward_ms >= 0
+    assert of_photograph.style_error > 0.01
+    assert of_painting.style_error < 1e-6
 
 
 @pytest.mark.weights
 def test_untouched_photographs_and_the_painting_itself(network: TransformerNet) -> None:
     """The photograph has no content error and a large style error; the painting has no style error."""
+    from faststyle.experiments.schema import balanced_loss  # Hydra takes a second
+
     style = load(SHARED / "data" / "styles" / "starry_night.jpg")
-    measure = build_measure("vgg19", style, weights=VGG, style_weight=1)
-    identity = Identity(network.config).train()
-    photograph, painting = evaluate(identity, measure, [load(SHARED / "data" / "eval" / "amber.jpg"), style])
-    assert identity.training
+    measure = build_measure("vgg19", style, balanced_loss(), weights=VGG, style_weight=1)
+    photograph, painting = evaluate(
+        Identity(network.config), measure, [load(SHARED / "data" / "eval" / "amber.jpg"), style]
+    )
     assert photograph.content_error == 0
     assert photograph.style_error > 0.2
     assert painting.style_error < 1e-6
-    assert photograph.forward_ms >= 0
 
 
 @pytest.mark.weights
 def test_an_untrained_network_is_worse_than_a_shipped_style(network: TransformerNet) -> None:
-    from conftest import ROOT
-    from faststyle.checkpoint import load_checkpoint
+    from faststyle.experiments.schema import balanced_loss  # Hydra takes a second
 
-    shipped = load_checkpoint(ROOT / "checkpoints" / "starry_night.safetensors").network
-    measure = build_measure(
-        "vgg19", load(SHARED / "data" / "styles" / "starry_night.jpg", 256), weights=VGG, style_weight=1
-    )
+    shipped = read_checkpoint("starry_night").build_network()
+    style = load(SHARED / "data" / "styles" / "starry_night.jpg", 256)
+    measure = build_measure("vgg19", style, balanced_loss(), weights=VGG, style_weight=1)
     images = [load(SHARED / "data" / "eval" / "chicago.jpg", 256)]
     (good,), (bad,) = evaluate(shipped, measure, images), evaluate(network, measure, images)
     assert good.style_error < 0.1 < bad.style_error

@@ -1,61 +1,145 @@
-"""Objects from a configuration."""
+"""Objects from settings."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from omegaconf import OmegaConf
+import torch
+from pytorch_lightning.callbacks import ModelCheckpoint, Timer
 
 from faststyle.checkpoint import save_weights
-from faststyle.errors import ConfigError, ImageError
+from faststyle.config import LossNetworkConfig
+from faststyle.errors import CheckpointError, ConfigError
+from faststyle.experiments import build
+from faststyle.experiments.application import compose_settings
 from faststyle.experiments.build import (
     build_network,
+    build_trainer,
+    choose_loss_network,
     file_name,
-    layer_weights,
-    load_style,
-    loss_layers,
-    loss_settings,
+    load_configured_loss_network,
 )
-from test_configs import composed
+from faststyle.experiments.schema import LoggerConfig, TrainConfig
+from faststyle.modeling.transformer_net import TransformerNet
+from faststyle.training.callbacks import NonFiniteGuard
+from faststyle.training.loggers import LOGGERS, PictureLogger
+from helpers import make_config, make_loss
 
 
-def test_layer_weights() -> None:
-    assert layer_weights(["a", "b"]) == {"a": 1.0, "b": 1.0}
-    assert layer_weights(OmegaConf.create({"a": 2})) == {"a": 2.0}
-    with pytest.raises(ConfigError, match="a list or weights by name"):
-        layer_weights("relu1_1")
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> TrainConfig:
+    run_dir = tmp_path_factory.mktemp("build") / "run"
+    return compose_settings("train", TrainConfig, ["trainer=cpu", f"run_dir={run_dir}"])
 
 
-def test_layers_are_those_of_the_loss_network() -> None:
-    """Names are VGG-19's; layers that fall together add up."""
-    cfg = composed("loss=gatys", "loss_network=compact")
-    settings = loss_settings(cfg)
-    assert settings["content_layers"] == {"relu4_1": 1.0}
-    assert settings["style_layers"] == {"relu1_1": 1.0, "relu2_1": 1.0, "relu3_1": 1.0, "relu4_1": 2.0}
-    assert "layer3" in loss_layers(composed("loss_network=resnet50"))
+def test_init_takes_weights_and_names_settings_that_differ(tmp_path: Path) -> None:
+    file = tmp_path / "start.safetensors"
+    start = TransformerNet(make_config(upsample="bilinear"))
+    save_weights(file, start)
+    network = build_network(make_config(upsample="bilinear"), str(file))
+    assert network.training
+    assert network.to_rgb.weight.allclose(start.to_rgb.weight, atol=1e-3)
+    assert not build_network(make_config(upsample="bilinear"), None).to_rgb.weight.allclose(start.to_rgb.weight)
+    words = r"^init: .* \(width=4 upsample=bilinear; here width=8 upsample=nearest\): start from one of its kind"
+    with pytest.raises(ConfigError, match=words):
+        build_network(make_config(width=8), str(file))
+    file.write_bytes(b"damaged")
+    with pytest.raises(CheckpointError, match="^init: .*start.safetensors is no whole safetensors file"):
+        build_network(make_config(), str(file))
 
 
-def test_terms_without_a_weight_ask_for_no_layers() -> None:
-    assert loss_layers(composed()) == ["relu3_2", "relu1_2", "relu2_2", "relu3_3", "relu4_1"]
-    assert loss_layers(composed("loss.patch_weight=1"))[-2:] == ["relu3_1", "relu4_1"]
+def of_loss_network(**changes: object) -> LossNetworkConfig:
+    settings = {"architecture": "vgg19", "weights": "default", "pooling": "max", "normalized": False}
+    return LossNetworkConfig(**(settings | changes))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("weights", "layer", "cached", "expected"),
+    [
+        ("default", "relu2_1", False, "compact"),
+        ("default", "relu2_1", True, "vgg19"),
+        ("vgg.pth", "relu2_1", False, "vgg19"),
+        ("default", "conv2_1", False, "vgg19"),  # which the compact network lacks
+    ],
+)
+def test_auto_is_vgg19_where_it_can_or_must_be(
+    weights: str, layer: str, cached: bool, expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    (tmp_path / "checkpoints").mkdir()
+    if cached:
+        (tmp_path / "checkpoints" / "vgg19-dcbb9e9d.pth").touch()
+    loss = make_loss(style_layers={layer: 1.0})
+    assert choose_loss_network(of_loss_network(architecture="auto", weights=weights), loss).architecture == expected
+    assert choose_loss_network(of_loss_network(architecture="resnet50"), loss) == of_loss_network(
+        architecture="resnet50"
+    )
+
+
+def test_a_normalized_loss_network_answers_alike_in_all_filters(vgg_weights: Path) -> None:
+    pictures = torch.rand(2, 3, 32, 32)
+    loss = make_loss(style_layers={"relu1_1": 1.0})
+    plain = load_configured_loss_network(of_loss_network(weights=str(vgg_weights)), loss, pictures)
+    assert set(plain.layers) == {"relu1_1", "relu2_1"}
+    assert not any(weight.requires_grad for weight in plain.parameters())
+    assert plain(pictures)["relu1_1"].mean((0, 2, 3)).std() > 0.01
+    config = of_loss_network(weights=str(vgg_weights), normalized=True)
+    means = load_configured_loss_network(config, loss, pictures)(pictures)["relu1_1"].mean((0, 2, 3))
+    torch.testing.assert_close(means[means > 0], torch.ones_like(means[means > 0]))
+
+
+def test_only_a_vgg_can_be_normalized() -> None:
+    config = of_loss_network(architecture="compact", normalized=True)
+    with pytest.raises(ConfigError, match="^loss_network.normalized needs a VGG, found compact$"):
+        load_configured_loss_network(config, make_loss(), torch.rand(1, 3, 32, 32))
+
+
+def test_the_trainer_saves_and_guards(settings: TrainConfig) -> None:
+    config = replace(settings.trainer, max_steps=7, checkpoint_every=3, threads=1)
+    run_dir = Path(settings.run_dir)
+    trainer = build_trainer(config, settings.logger, run_dir, [])
+    assert (trainer.max_steps, trainer.default_root_dir) == (7, str(run_dir))
+    assert torch.get_num_threads() == 1
+    kinds = {type(callback): callback for callback in trainer.callbacks}
+    assert {Timer, NonFiniteGuard, ModelCheckpoint} <= kinds.keys()
+    assert Path(kinds[ModelCheckpoint].dirpath) == run_dir / "checkpoints" == kinds[NonFiniteGuard].checkpoints
+    assert not run_dir.exists()
+
+
+@pytest.mark.parametrize(
+    ("precision", "faster", "expected"),
+    [("auto", True, "bf16-mixed"), ("auto", False, "32-true"), ("bf16-true", False, "bf16-true")],
+)
+def test_precision_is_chosen_by_measurement_unless_it_is_given(
+    precision: str,
+    faster: bool,
+    expected: str,
+    settings: TrainConfig,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(build, "bf16_is_faster", lambda: faster)
+    config = replace(settings.trainer, precision=precision)
+    assert build_trainer(config, settings.logger, tmp_path, []).precision == expected
+
+
+@pytest.mark.parametrize("kind", LOGGERS)
+def test_the_trainer_has_the_logger(kind: str, settings: TrainConfig, tmp_path: Path) -> None:
+    trainer = build_trainer(settings.trainer, LoggerConfig(kind=kind, project="tests", offline=True), tmp_path, [])
+    (logger,) = trainer.loggers
+    assert isinstance(logger, PictureLogger)
+
+
+@pytest.mark.parametrize(
+    "change", [{"accelerator": "warp"}, {"precision": "7"}, {"strategy": "magic"}, {"devices": 0}, {"num_nodes": 0}]
+)
+def test_a_bad_trainer_setting_is_one_line(change: dict[str, object], settings: TrainConfig, tmp_path: Path) -> None:
+    config = replace(settings.trainer, **change)  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="^trainer: ") as caught:
+        build_trainer(config, settings.logger, tmp_path, [])
+    assert "\n" not in str(caught.value)
 
 
 def test_file_name() -> None:
     assert file_name("some/where/a.jpg") == "a.jpg"
     assert file_name(None) is None
-
-
-def test_init_takes_weights_and_names_settings_that_differ(tmp_path: Path) -> None:
-    file = tmp_path / "start.safetensors"
-    start = build_network(composed("network=small", "network.upsample=bilinear"))
-    save_weights(file, start, {})
-    network = build_network(composed("network=small", "network.upsample=bilinear", f"init={file}"))
-    assert network.to_rgb.weight.allclose(start.to_rgb.weight, atol=1e-3)
-    with pytest.raises(ConfigError, match="give network.residual_blocks=3 network.upsample=bilinear$"):
-        build_network(composed("network=small", "network.residual_blocks=4", f"init={file}"))
-
-
-def test_style_says_what_to_set(photos: Path) -> None:
-    assert min(load_style(str(photos / "0.jpg"), 33).size) == 33
-    for path in (None, "nowhere.jpg"):
-        with pytest.raises(ImageError, match="set style.image=PATH"):
-            load_style(path, 33)

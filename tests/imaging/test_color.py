@@ -1,10 +1,12 @@
 """Keeping colours."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
-from conftest import noise
 from faststyle.imaging.color import AFTER, BEFORE, MODES, grey, keep_chroma, luminance, match_colors, match_luminance
+from helpers import noise
 
 PHOTO, STYLIZED = noise(40, 60), noise(40, 60, seed=1)
 
@@ -49,9 +51,43 @@ def test_match_luminance() -> None:
     assert luminance(matched).std() == pytest.approx(target.std(), abs=1)
 
 
+BLACK, WHITE = np.zeros((4, 4, 3), np.uint8), np.full((4, 4, 3), 255, np.uint8)
+
+
+def check_mode(mode: str) -> None:
+    """Pictures keep their sizes, the given ones their values; pictures of one colour give that colour."""
+    for call, picture in ((BEFORE[mode], noise(20, 30, seed=3)), (AFTER[mode], STYLIZED.copy())):
+        photograph, given = PHOTO.copy(), picture.copy()
+        result = call(picture, photograph)
+        assert result.dtype == np.uint8
+        assert result.shape == picture.shape
+        assert (photograph == PHOTO).all()
+        assert (picture == given).all()
+        for flat in (BLACK, WHITE):
+            assert np.abs(call(flat, flat).astype(int) - flat).max() <= 1
+
+
 @pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("flat", [np.zeros((4, 4, 3), np.uint8), np.full((4, 4, 3), 255, np.uint8)])
-def test_pictures_of_one_colour(mode: str, flat: np.ndarray) -> None:
-    for table in (BEFORE, AFTER):
-        assert table[mode](flat, flat).shape == flat.shape
-        assert np.abs(table[mode](flat, flat).astype(int) - flat).max() <= 1
+def test_every_mode(mode: str) -> None:
+    check_mode(mode)
+
+
+def test_every_mode_says_what_comes_before_and_after() -> None:
+    assert tuple(BEFORE) == tuple(AFTER) == MODES
+
+
+@pytest.mark.parametrize(
+    ("table", "wrong"),
+    [
+        (BEFORE, lambda style, photograph: photograph),
+        (BEFORE, lambda style, photograph: style / 255),
+        (AFTER, lambda stylized, photograph: np.add(stylized, 1, out=stylized) - 1),
+        (AFTER, lambda stylized, photograph: stylized - stylized.mean().astype(np.uint8)),
+    ],
+)
+def test_a_wrong_mode_fails(
+    table: dict[str, object], wrong: Callable[..., np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(table, "style", wrong)
+    with pytest.raises(AssertionError):
+        check_mode("style")

@@ -10,19 +10,20 @@ import pytest
 from PIL import Image, ImageCms
 from skimage.metrics import structural_similarity
 
-from conftest import noise
 from faststyle.errors import ImageError
 from faststyle.imaging.images import (
+    SUFFIXES,
     WRITERS,
     Picture,
+    center_square,
     check_output,
     contact_sheet,
     find_pictures,
     read_picture,
     resize_shorter_side,
-    square,
     write_picture,
 )
+from helpers import noise
 
 RGB = noise(24, 36)
 PIL = Image.fromarray(RGB)
@@ -71,9 +72,10 @@ GOOD = {
     "jpeg_srgb_profile": ("a.jpg", saved(PIL, quality=95, icc_profile=with_profile("sRGB")), RGB, 3),
     "jpeg_damaged_profile": ("a.jpg", saved(PIL, quality=95, icc_profile=b"no profile"), RGB, 3),
     "jpeg_damaged_exif": ("a.jpg", saved(PIL, quality=95, exif=b"Exif\0\0II*\0\xff\xff\xff\xff"), RGB, 3),
+    "png_damaged_exif": ("a.png", saved(PIL, exif=b"Exif\0\0XX*\0\x08\0\0\0"), RGB, 0),
     "upside_down": ("a.png", oriented(3), RGB, 0),
     "turned_right": ("a.png", oriented(6), RGB, 0),
-    "turned_left": ("a.webp", lambda path: oriented(8)(path), RGB, 12),
+    "turned_left": ("a.webp", oriented(8), RGB, 12),
     "png": ("a.png", saved(PIL), RGB, 0),
     "png_grey": ("a.png", saved(PIL.convert("L")), GREY_RGB, 0),
     "png_16_bit": ("a.png", saved(grey16()), GREY_RGB, 0),
@@ -155,6 +157,17 @@ class TestRead:
         with pytest.raises(ImageError, match=r"cannot read .*a\.png: Permission denied"):
             read_picture(tmp_path / "a.png")
 
+    def test_a_picture_that_cannot_be_turned_stays_as_it_is(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        def fail(image: Image.Image) -> None:
+            raise ValueError("bad tag")
+
+        PIL.save(tmp_path / "a.png")
+        monkeypatch.setattr("PIL.ImageOps.exif_transpose", fail)
+        assert np.array_equal(read_picture(tmp_path / "a.png").rgb, RGB)
+        assert "a.png: damaged EXIF ignored (bad tag)" in caplog.text
+
     @pytest.mark.parametrize("mode", ["RGBA", "LA"])
     def test_alpha_is_kept_aside(self, mode: str, tmp_path: Path) -> None:
         image = PIL.convert("RGBA")
@@ -190,18 +203,34 @@ class TestRead:
         assert before == Image.MAX_IMAGE_PIXELS
 
 
+def check_round_trip(suffix: str, folder: Path) -> None:
+    """The picture comes back, in the format of its suffix, with what that format holds."""
+    path = folder / "deep" / f"a{suffix}"
+    alpha = noise(24, 36, seed=5)[..., 0]
+    write_picture(path, Picture(RGB, alpha, "2020:01:02 03:04:05"))
+    back = read_picture(path)
+    assert back.size == (24, 36)
+    assert structural_similarity(back.rgb, RGB, channel_axis=2) > 0.97
+    assert (back.alpha is not None) == (suffix in (".png", ".webp", ".tif", ".tiff"))
+    assert back.captured == (None if suffix == ".bmp" else "2020:01:02 03:04:05")
+    with Image.open(path) as written:
+        assert "icc_profile" not in written.info
+        assert written.format == Image.registered_extensions()[suffix]
+
+
 class TestWrite:
     @pytest.mark.parametrize("suffix", WRITERS)
     def test_round_trip(self, suffix: str, tmp_path: Path) -> None:
-        path = tmp_path / "deep" / f"a{suffix}"
-        alpha = noise(24, 36, seed=5)[..., 0]
-        write_picture(path, Picture(RGB, alpha, "2020:01:02 03:04:05"))
-        back = read_picture(path)
-        assert structural_similarity(back.rgb, RGB, channel_axis=2) > 0.97
-        assert (back.alpha is not None) == (suffix in (".png", ".webp", ".tif", ".tiff"))
-        assert back.captured == (None if suffix == ".bmp" else "2020:01:02 03:04:05")
-        with Image.open(path) as written:
-            assert "icc_profile" not in written.info
+        check_round_trip(suffix, tmp_path)
+
+    @pytest.mark.parametrize("wrong", [{"format": "WEBP"}, {"format": "BMP"}, {"format": "GIF"}])
+    def test_a_wrong_writer_fails(self, wrong: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setitem(WRITERS, ".png", wrong)
+        with pytest.raises(AssertionError):
+            check_round_trip(".png", tmp_path)
+
+    def test_what_is_written_can_be_read(self) -> None:
+        assert SUFFIXES.issuperset(WRITERS)
 
     @pytest.mark.parametrize("name", ["a", "a.gif", "a.svg", "a.jpg.part"])
     def test_unknown_suffix(self, name: str, tmp_path: Path) -> None:
@@ -245,23 +274,39 @@ def test_resize_shorter_side(height: int, width: int, size: int) -> None:
     assert resized.size[0] / resized.size[1] == pytest.approx(height / width, rel=0.5 / size)
 
 
-def test_square_is_the_centre() -> None:
-    assert np.array_equal(square(Picture(RGB), 24), RGB[:, 6:30])
+def test_the_centre_square() -> None:
+    assert np.array_equal(center_square(Picture(RGB), 24), RGB[:, 6:30])
+    upright = np.ascontiguousarray(RGB.transpose(1, 0, 2))
+    assert np.array_equal(center_square(Picture(upright), 24), upright[6:30])
+    assert center_square(Picture(RGB), 10).shape == (10, 10, 3)
 
 
-def test_find_pictures(photos: Path) -> None:
-    (photos / ".hidden.jpg").write_bytes(b"")
-    (photos / "notes.txt").write_bytes(b"")
-    assert [str(p.relative_to(photos)) for p in find_pictures(photos)] == [
-        "0.jpg",
-        "1.jpg",
-        "2.jpg",
-        "3.jpg",
-        "nested/4.png",
-        "nested/5.png",
-    ]
+def test_pictures_are_found_in_order_without_hidden_and_other_files(tmp_path: Path) -> None:
+    files = ("b.jpg", "A.PNG", "nested/c.tif", "nested/.hidden.jpg", ".cache/d.jpg", "notes.txt", "e.jpg.part")
+    for name in files:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "folder.jpg").mkdir()
+    assert find_pictures(tmp_path) == [tmp_path / name for name in ("A.PNG", "b.jpg", "nested/c.tif")]
 
 
-def test_contact_sheet() -> None:
+def test_pictures_below_a_hidden_folder_are_found(tmp_path: Path) -> None:
+    folder = tmp_path / ".hidden"
+    folder.mkdir()
+    (folder / "a.jpg").touch()
+    assert find_pictures(folder) == [folder / "a.jpg"]
+
+
+def test_a_contact_sheet_shows_its_pictures_on_white() -> None:
     sheet = contact_sheet([[RGB, RGB[:, :10]], [RGB[:12]]], gap=4)
     assert sheet.size == (24 + 4 + 12, 36 + 4 + 10)
+    assert np.array_equal(sheet.rgb[:24, :36], RGB)
+    assert np.array_equal(sheet.rgb[28:, :36], RGB[:12])
+    assert (sheet.rgb[24:28] == 255).all()
+    assert (sheet.rgb[28:, 36:] == 255).all()
+
+
+def test_pictures_in_a_row_take_the_first_ones_height() -> None:
+    sheet = contact_sheet([[RGB, np.zeros((48, 20, 3), np.uint8)]], gap=2)
+    assert sheet.size == (24, 36 + 2 + 10)
+    assert (sheet.rgb[:, 38:] == 0).all()

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from conftest import noise
 from faststyle.errors import ImageError
 from faststyle.imaging.masks import blend, feather, fit_mask, read_mask
+from helpers import noise
 
 HALF = np.zeros((40, 60), np.uint8)
 HALF[:, 30:] = 255

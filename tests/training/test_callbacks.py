@@ -1,4 +1,4 @@
-"""The callbacks that no whole run in test_run.py shows."""
+"""What of the callbacks no whole run shows (those: tests/experiments/test_run_training.py)."""
 
 import os
 from pathlib import Path

@@ -1,15 +1,19 @@
 """Random crops: a function of seed, step and rank; every picture once an epoch."""
 
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from faststyle.errors import ConfigError, DataError
+from faststyle.config import DataConfig
+from faststyle.training import pack
 from faststyle.training.datamodule import PackDataModule, RandomCrops
+from faststyle.training.sources import open_source
 
 # each pixel tells its picture, row and column
 GRID = torch.stack(torch.meshgrid(*(torch.arange(n, dtype=torch.uint8) for n in (7, 12, 12)), indexing="ij"), -1)
@@ -55,31 +59,46 @@ def test_seeds_differ() -> None:
     assert not torch.equal(crops(seed=0).batch(0), crops(seed=1).batch(0))
 
 
-def make_data(photos: Path, cache: Path, **changes: object) -> PackDataModule:
-    settings = {"root": photos, "image_size": 32, "pack_size": 36, "batch_size": 2, "holdout": 2, "seed": 0}
-    return PackDataModule(cache_dir=cache, **(settings | changes))
+def make_data(photos: Path, cache: Path, holdout: int = 2) -> PackDataModule:
+    config = DataConfig(root=str(photos), image_size=32, pack_size=36, batch_size=2, holdout=holdout)
+    return PackDataModule(open_source(photos), config, cache_dir=cache, seed=0)
 
 
 def test_held_out_pictures_are_never_trained_on(photos: Path, tmp_path: Path) -> None:
     data = make_data(photos, tmp_path)
-    assert len(data.pixels) == 4
+    data.setup()
+    assert data.pixels.shape == (4, 36, 36, 3)
     assert len(data.held_out) == 2
     assert not any(torch.equal(a, b) for a in data.pixels for b in data.held_out)
 
 
 def test_one_picture_is_left_to_train_on(photos: Path, tmp_path: Path) -> None:
-    assert len(make_data(photos, tmp_path, holdout=99).pixels) == 1
+    data = make_data(photos, tmp_path, holdout=99)
+    data.setup()
+    assert len(data.pixels) == 1
 
 
-@pytest.mark.parametrize(
-    ("change", "error", "words"),
-    [
-        ({"root": None}, DataError, "set data.root=PATH"),
-        ({"pack_size": 31}, ConfigError, r"data.pack_size \(31\) must be at least data.image_size \(32\)"),
-    ],
-)
-def test_bad_settings(
-    change: dict[str, object], error: type[Exception], words: str, photos: Path, tmp_path: Path
+def test_what_one_process_prepares_the_others_map(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(error, match=words):
-        make_data(photos, tmp_path, **change)
+    make_data(photos, tmp_path).prepare_data()
+    other = make_data(photos, tmp_path)
+    monkeypatch.setattr(pack, "_build", None)  # which would be called
+    other.setup()
+    assert len(other.pixels) == 4
+
+
+def test_loaders_go_on_from_the_trainers_step(photos: Path, tmp_path: Path) -> None:
+    """Every rank its own crops, whichever step it starts at."""
+
+    def loader(step: int, rank: int) -> Iterator[torch.Tensor]:
+        data = make_data(photos, tmp_path)
+        data.setup()
+        strategy = SimpleNamespace(root_device=torch.device("cpu"))
+        data.trainer = SimpleNamespace(strategy=strategy, global_step=step, global_rank=rank, world_size=2)  # type: ignore[assignment]
+        return iter(data.train_dataloader())
+
+    first = list(islice(loader(0, 1), 4))
+    assert first[0].shape == (2, 32, 32, 3)
+    assert torch.equal(next(loader(3, 1)), first[3])
+    assert not torch.equal(next(loader(3, 0)), first[3])

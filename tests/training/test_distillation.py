@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from conftest import make_config, noise
+from faststyle.config import OptimizerConfig, PolicyConfig
 from faststyle.losses.layer_losses import gram_matrix
 from faststyle.modeling.loss_network import VGG, Compact, build_loss_network
-from faststyle.modeling.transformer_net import TransformerNet, to_images
+from faststyle.modeling.pixels import to_images
+from faststyle.modeling.transformer_net import TransformerNet
 from faststyle.training.distillation import (
     Distillation,
     disturbed,
@@ -15,10 +16,17 @@ from faststyle.training.distillation import (
     relative_errors,
     select_channels,
 )
+from helpers import make_config, noise
 
 LAYERS = ["relu1_2", "relu2_1"]
 PHOTOGRAPHS = torch.from_numpy(np.stack([noise(32, 32, seed=i) for i in range(4)]))
-POLICY = {"content_layers": {"relu2_1": 1.0}, "style_layers": {"relu1_2": 1.0}}
+POLICY = PolicyConfig(
+    content_layers={"relu2_1": 1.0},
+    style_layers={"relu1_2": 1.0},
+    content_weight=1.0,
+    style_weight=10.0,
+    learning_rate=1e-3,
+)
 
 
 @pytest.fixture
@@ -30,12 +38,8 @@ def module() -> Distillation:
         [TransformerNet(make_config()) for _ in range(2)],
         [[noise(40, 60, seed=9)], [noise(48, 36, seed=8), noise(64, 48, seed=8)]],
         PHOTOGRAPHS,
-        **POLICY,
-        content_weight=1,
-        style_weight=10,
-        learning_rate=1e-4,
-        policy_learning_rate=1e-3,
-        warmup=0.1,
+        policy=POLICY,
+        optimizer=OptimizerConfig(learning_rate=1e-4, schedule="one_cycle", warmup=0.1),
         max_steps=10,
         seed=0,
     )

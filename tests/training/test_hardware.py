@@ -1,20 +1,56 @@
-"""What depends on the machine."""
+"""What depends on the machine that trains."""
 
+import ctypes
+import resource
+from types import SimpleNamespace
+
+import pytest
 import torch
 
+from faststyle.training import hardware
 from faststyle.training.hardware import bf16_is_faster, device_name, keep_freed_memory
 
 
-def test_bf16_is_measured() -> None:
-    assert bf16_is_faster() in (True, False)
+@pytest.mark.parametrize(("float32", "bfloat16", "faster"), [(3.0, 1.0, True), (1.0, 3.0, False), (1.0, 1.0, False)])
+def test_bf16_is_taken_where_its_product_takes_less_time(
+    float32: float, bfloat16: float, faster: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = iter([0.0, float32, 10.0, 10.0 + bfloat16])
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(hardware, "time", SimpleNamespace(perf_counter=clock.__next__))
+    assert bf16_is_faster() is faster
+    assert next(clock, None) is None
+
+
+@pytest.mark.parametrize("supported", [True, False])
+def test_a_gpu_says_itself_whether_it_has_bf16(supported: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: supported)
+    assert bf16_is_faster() is supported
 
 
 def test_a_cpu_is_named_by_its_threads() -> None:
     assert device_name(torch.device("cpu")) == f"CPU, {torch.get_num_threads()} threads"
 
 
-def test_memory_can_be_kept_and_given_back() -> None:
+def page_faults() -> int:
+    """Of a tensor of 64 MiB that is made where a larger one, with room for any alignment, has just been freed."""
+    torch.ones(20 << 20)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    torch.ones(16 << 20)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallopt"), reason="another C library than glibc")
+def test_kept_memory_is_not_faulted_in_again() -> None:
+    try:
+        keep_freed_memory()
+        kept = page_faults()
+    finally:
+        keep_freed_memory(False)
+    assert kept < page_faults() / 2
+
+
+def test_another_c_library_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hardware, "ctypes", SimpleNamespace(CDLL=lambda name: object()))
     keep_freed_memory()
-    total = sum(torch.ones(1 << 20).sum().item() for _ in range(4))
-    keep_freed_memory(False)
-    assert total == 4 << 20

@@ -1,39 +1,41 @@
-"""The training step."""
+"""The training step, its state and its schedule."""
 
+import re
+
+import pytest
 import torch
 
-from conftest import make_config
-from faststyle.modeling.loss_network import build_loss_network
+from faststyle.config import DataConfig, LossNetworkConfig, OptimizerConfig, Recipe, StyleConfig
 from faststyle.losses.perceptual_loss import PerceptualLoss
+from faststyle.modeling.loss_network import build_loss_network
 from faststyle.modeling.transformer_net import TransformerNet
-from faststyle.training.module import StyleTransferModule
+from faststyle.training.module import StyleTransferModule, build_optimizer
+from helpers import make_config, make_loss
+
+ONE_CYCLE = OptimizerConfig(learning_rate=1e-3, schedule="one_cycle", warmup=0.1)
+CONSTANT = OptimizerConfig(learning_rate=1e-3, schedule="constant", warmup=0.1)
 
 
 def make_module() -> StyleTransferModule:
-    loss = PerceptualLoss(
-        build_loss_network("vgg19", ["relu1_1"]),
-        torch.rand(1, 3, 32, 32),
-        content_layers={"relu1_1": 1.0},
-        style_layers={"relu1_1": 1.0},
-        histogram_layers={},
-        patch_layers={},
-        content_weight=1.0,
-        style_weight=1.0,
-        histogram_weight=0.0,
-        patch_weight=0.0,
-        tv_weight=0.0,
-        statistic="gram",
-        normalize="relative",
+    config = make_loss(content_layers={"relu1_1": 1.0})
+    recipe = Recipe(
+        style=StyleConfig(name="painting", image="painting.png", size=32, file=None),
+        network=make_config(),
+        loss=config,
+        loss_network=LossNetworkConfig(architecture="vgg19", weights="default", pooling="max", normalized=False),
+        data=DataConfig(root="photos", image_size=16, pack_size=18, batch_size=2, holdout=0),
+        optimizer=ONE_CYCLE,
+        max_steps=10,
+        seed=0,
+        init=None,
     )
-    network = TransformerNet(make_config())
-    return StyleTransferModule(
-        network, loss, learning_rate=1e-3, schedule="one_cycle", warmup=0.1, max_steps=10, recipe={"a": 1}
-    )
+    loss = PerceptualLoss(build_loss_network("vgg19", ["relu1_1"]), torch.rand(1, 3, 32, 32), config)
+    return StyleTransferModule(TransformerNet(make_config()), loss, recipe)
 
 
-def test_only_the_network_gets_gradients_and_is_saved() -> None:
+def test_only_the_network_gets_gradients_and_is_saved(monkeypatch: pytest.MonkeyPatch) -> None:
     module = make_module()
-    module.log_dict = lambda *args, **kwargs: None  # type: ignore[method-assign, assignment]
+    monkeypatch.setattr(module, "log_dict", lambda values, prog_bar: None)  # there is no trainer
     module.training_step(torch.randint(256, (2, 16, 16, 3), dtype=torch.uint8), 0).backward()
     assert all(p.grad is not None for p in module.network.parameters())
     assert all(p.grad is None for p in module.loss.parameters())
@@ -42,20 +44,45 @@ def test_only_the_network_gets_gradients_and_is_saved() -> None:
 
 def test_state_round_trip() -> None:
     a, b = make_module(), make_module()
+    assert not torch.equal(a.network.to_rgb.weight, b.network.to_rgb.weight)
     b.load_state_dict(a.state_dict())
     assert all(torch.equal(value, b.state_dict()[name]) for name, value in a.state_dict().items())
 
 
+def test_the_state_of_a_checkpoint_with_numbered_blocks_is_loaded() -> None:
+    """That of format 1."""
+    old = (
+        (r"(down\.\d+)\.convolution", r"\1.0"),
+        (r"((?:down|up)\.\d+)\.norm", r"\1.1"),
+        (r"(residuals\.\d+)\.first\.convolution", r"\1.block.0.0"),
+        (r"(residuals\.\d+)\.first\.norm", r"\1.block.0.1"),
+        (r"(residuals\.\d+)\.second\.convolution", r"\1.block.1"),
+        (r"(residuals\.\d+)\.second\.norm", r"\1.block.2"),
+        (r"(up\.\d+)\.upsample\.convolution", r"\1.0.1"),
+    )
+    a, b = make_module(), make_module()
+    state = a.state_dict()
+    for pattern, number in old:
+        state = {re.sub(pattern, number, name): value for name, value in state.items()}
+    assert not any("convolution" in name or "norm" in name for name in state)
+    b.load_state_dict(state)
+    assert all(torch.equal(value, b.state_dict()[name]) for name, value in a.state_dict().items())
+
+
 def test_one_cycle_starts_low_peaks_and_ends_near_zero() -> None:
-    module = make_module()
-    setup = module.configure_optimizers()
+    setup = make_module().configure_optimizers()
     optimizer, schedule = setup["optimizer"], setup["lr_scheduler"]["scheduler"]
     rates = []
-    for _ in range(module.max_steps):
+    for _ in range(10):
         rates.append(optimizer.param_groups[0]["lr"])
         optimizer.step()
         schedule.step()
     assert rates[0] < 1e-4
-    assert max(rates) <= 1e-3
-    assert max(rates) > 0.9e-3
+    assert 0.9e-3 < max(rates) <= 1e-3
     assert rates[-1] < 0.1e-3
+
+
+def test_a_constant_rate_has_no_scheduler() -> None:
+    optimizer = build_optimizer(TransformerNet(make_config()).parameters(), CONSTANT, 10)
+    assert isinstance(optimizer, torch.optim.Adam)
+    assert optimizer.param_groups[0]["lr"] == 1e-3

@@ -1,33 +1,44 @@
-"""The pack: every source, damaged files, rebuilding."""
+"""The pack: what is in it, damaged pictures, when it is built again, and that several who want it build it once."""
 
 import json
 import os
 import shutil
+import subprocess
+import sys
+import threading
 import zipfile
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from conftest import noise
 from faststyle.errors import DataError
-from faststyle.imaging.images import read_picture, square
-from faststyle.training.pack import load_pack
+from faststyle.imaging.images import center_square, read_picture
+from faststyle.training.pack import Pack, load_pack
+from faststyle.training.sources import open_source
+from helpers import noise
+
+
+def make_pack(source: Path | str, size: int, cache: Path) -> Pack:
+    return load_pack(open_source(source), size, cache)
 
 
 def test_folder(photos: Path, tmp_path: Path) -> None:
-    pack = load_pack(photos, 36, tmp_path)
+    pack = make_pack(photos, 36, tmp_path)
     assert pack.names == ["0.jpg", "1.jpg", "2.jpg", "3.jpg", "nested/4.png", "nested/5.png"]
     assert pack.pixels.shape == (6, 36, 36, 3)
     assert not pack.skipped
     for name, pixels in zip(pack.names, pack.pixels, strict=True):
-        assert np.array_equal(pixels, square(read_picture(photos / name), 36))
+        assert np.array_equal(pixels, center_square(read_picture(photos / name), 36))
 
 
 def test_zip_equals_folder(photos: Path, tmp_path: Path) -> None:
     archive = shutil.make_archive(str(tmp_path / "photos"), "zip", photos)
-    a, b = load_pack(photos, 36, tmp_path), load_pack(archive, 36, tmp_path)
+    a, b = make_pack(photos, 36, tmp_path), make_pack(archive, 36, tmp_path)
     assert a.names == b.names
     assert np.array_equal(a.pixels, b.pixels)
 
@@ -40,12 +51,12 @@ def test_damaged_files_are_skipped_counted_and_listed(
     (source / "0.jpg").write_bytes(b"")
     (source / "2b.jpg").write_bytes(b"no picture")
     (source / "nested" / "4.png").write_bytes((source / "nested" / "4.png").read_bytes()[:-60])
-    pack = load_pack(source, 36, tmp_path / "cache")
+    pack = make_pack(source, 36, tmp_path / "cache")
     assert pack.names == ["1.jpg", "2.jpg", "3.jpg", "nested/5.png"]
     assert set(pack.skipped) == {"0.jpg", "2b.jpg", "nested/4.png"}
     assert "3 of 7 pictures skipped" in caplog.text
     for name, pixels in zip(pack.names, pack.pixels, strict=True):
-        assert np.array_equal(pixels, square(read_picture(source / name), 36))
+        assert np.array_equal(pixels, center_square(read_picture(source / name), 36))
 
 
 def test_damaged_zip_members_are_skipped(photos: Path, tmp_path: Path) -> None:
@@ -57,7 +68,7 @@ def test_damaged_zip_members_are_skipped(photos: Path, tmp_path: Path) -> None:
     at = data.index((photos / "1.jpg").read_bytes()) + 100
     data[at : at + 50] = bytes(50)
     path.write_bytes(data)
-    pack = load_pack(path, 36, tmp_path)
+    pack = make_pack(path, 36, tmp_path)
     assert pack.names == ["0.jpg", "2.jpg", "3.jpg"]
     assert "CRC" in pack.skipped["1.jpg"]
 
@@ -65,69 +76,91 @@ def test_damaged_zip_members_are_skipped(photos: Path, tmp_path: Path) -> None:
 def test_is_built_once_and_again_when_source_or_size_changes(photos: Path, tmp_path: Path) -> None:
     source, cache = tmp_path / "source", tmp_path / "cache"
     shutil.copytree(photos, source)
-    load_pack(source, 36, cache)
+    make_pack(source, 36, cache)
     (index,) = cache.rglob("index.json")
     built = index.stat().st_mtime_ns
-    load_pack(source, 36, cache)
+    make_pack(source, 36, cache)
     assert index.stat().st_mtime_ns == built
-    assert load_pack(source, 32, cache).pixels.shape[1] == 32
+    assert make_pack(source, 32, cache).pixels.shape[1] == 32
     Image.fromarray(noise(50, 50)).save(source / "new.jpg")
-    assert len(load_pack(source, 36, cache).names) == 7
+    assert len(make_pack(source, 36, cache).names) == 7
     os.utime(source / "new.jpg", ns=(1, 1))
-    load_pack(source, 36, cache)
+    make_pack(source, 36, cache)
     assert len(list(cache.iterdir())) == 4
 
 
 def test_an_interrupted_build_starts_again(photos: Path, tmp_path: Path) -> None:
-    load_pack(photos, 36, tmp_path)
+    make_pack(photos, 36, tmp_path)
     (index,) = tmp_path.rglob("index.json")
     index.unlink()
-    assert len(load_pack(photos, 36, tmp_path).names) == 6
+    assert len(make_pack(photos, 36, tmp_path).names) == 6
 
 
 def test_another_format_is_rebuilt(photos: Path, tmp_path: Path) -> None:
-    load_pack(photos, 36, tmp_path)
+    make_pack(photos, 36, tmp_path)
     (index,) = tmp_path.rglob("index.json")
     index.write_text(json.dumps({"format": 0}))
-    assert len(load_pack(photos, 36, tmp_path).names) == 6
+    assert len(make_pack(photos, 36, tmp_path).names) == 6
 
 
-def make_bad_source(case: str, folder: Path) -> Path:
-    path = folder / "source"
-    if case == "empty":
-        path.mkdir()
-    elif case == "text_only":
-        path.mkdir()
-        (path / "a.txt").write_text("x")
-    elif case == "all_damaged":
-        path.mkdir()
-        (path / "a.jpg").write_bytes(b"x")
-    elif case == "bad_zip":
-        path = path.with_suffix(".zip")
-        path.write_bytes(b"PK no zip")
-    elif case == "empty_zip":
-        path = path.with_suffix(".zip")
-        zipfile.ZipFile(path, "w").close()
-    elif case == "file":
-        path.write_text("x")
-    return path
-
-
-@pytest.mark.parametrize(
-    ("case", "words"),
-    {
-        "missing": "no folder or zip file .*; set data.root=PATH",
-        "empty": "no pictures in",
-        "text_only": "no pictures in",
-        "all_damaged": "none of the 1 pictures in .* can be read",
-        "bad_zip": "is no whole zip file",
-        "empty_zip": "no pictures in",
-        "file": "no folder or zip file",
-    }.items(),
-)
-def test_bad_source_is_one_line(case: str, words: str, tmp_path: Path) -> None:
-    path = make_bad_source(case, tmp_path)
-    with pytest.raises(DataError, match=words) as caught:
-        load_pack(path, 36, tmp_path / "cache")
+def test_a_source_of_nothing_but_damaged_pictures_is_refused(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "a.jpg").write_bytes(b"x")
+    with pytest.raises(DataError, match="^data.root: none of the 1 pictures in source can be read .a.jpg") as caught:
+        make_pack(source, 36, tmp_path / "cache")
     assert "\n" not in str(caught.value)
-    assert not list((tmp_path / "cache").rglob("*.u8"))
+    assert not list((tmp_path / "cache").rglob("*.u8*"))
+
+
+def test_a_cache_that_cannot_be_written_is_refused(photos: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(DataError, match=f"^cannot write the pack {tmp_path / 'file'}/.*: Not a directory$"):
+        make_pack(photos, 36, tmp_path / "file")
+
+
+def test_several_threads_build_it_once(photos: Path, tmp_path: Path) -> None:
+    photographs = open_source(photos)
+    reads: Counter[str] = Counter()
+    start = threading.Barrier(4)
+
+    def read(name: str) -> bytes:
+        reads[name] += 1
+        return photographs.read(name)
+
+    def load(_: int) -> Pack:
+        start.wait()
+        return load_pack(replace(photographs, read=read), 36, tmp_path)
+
+    with ThreadPoolExecutor(4) as pool:
+        packs = list(pool.map(load, range(4)))
+    assert set(reads.values()) == {1}
+    assert all(np.array_equal(pack.pixels, packs[0].pixels) for pack in packs)
+
+
+LOAD = """
+import sys
+from faststyle.training.pack import load_pack
+from faststyle.training.sources import open_source
+photographs = open_source(sys.argv[1])
+print("ready", flush=True)
+sys.stdin.readline()
+print(load_pack(photographs, 36, sys.argv[2]).pixels.sum())
+"""
+
+
+def test_several_processes_build_it_once(photos: Path, tmp_path: Path) -> None:
+    line = [sys.executable, "-c", LOAD, str(photos), str(tmp_path)]
+    pipe = subprocess.PIPE
+    processes = [subprocess.Popen(line, stdin=pipe, stdout=pipe, stderr=pipe, text=True) for _ in range(3)]
+    for process in processes:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write("\n")
+        process.stdin.flush()
+    answers, progress = zip(*(process.communicate() for process in processes), strict=True)
+    assert len(set(answers)) == 1
+    assert sum("packing photos" in text for text in progress) == 1
+    assert all(process.returncode == 0 for process in processes)

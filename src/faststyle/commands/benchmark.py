@@ -9,19 +9,20 @@ from itertools import pairwise
 from pathlib import Path
 
 from faststyle.commands.terminal import build_parser, run_parsed
+from faststyle.errors import ImageError
 from faststyle.inference.backends import AUTO, BACKENDS
 
 RECIPES = ("plain", "vgg19", "compact")
 
 
 def run(argv: list[str]) -> int:
-    """The exit code."""
+    """Runs the command and returns its exit code."""
     args = parse(argv)
     return run_parsed(args, KINDS[args.kind])
 
 
 def parse(argv: list[str]) -> argparse.Namespace:
-    """The command line."""
+    """Reads the command line."""
     parser = build_parser("benchmark", "Measure faststyle on this machine.")
     kinds = parser.add_subparsers(dest="kind", required=True)
 
@@ -33,23 +34,23 @@ def parse(argv: list[str]) -> argparse.Namespace:
         "Loss networks have random weights.",
     )
     _add_rounds(train, 5, "counted steps of each")
-    train.add_argument("--size", type=int, default=256, help="crops in pixels; default: %(default)s")
-    train.add_argument("--batch-size", type=int, default=4, help="default: %(default)s")
-    train.add_argument("--threads", type=int, help="default: torch's own choice")
+    train.add_argument("--size", type=positive, default=256, help="crops in pixels; default: %(default)s")
+    train.add_argument("--batch-size", type=positive, default=4, help="default: %(default)s")
+    train.add_argument("--threads", type=positive, help="default: torch's own choice")
     train.add_argument("--only", choices=RECIPES, help="run one recipe and print its peak memory and its images/s")
 
     inference = kinds.add_parser("inference", help="milliseconds of a pass, in all back ends that are installed")
     _add_checkpoints(inference)
     _add_rounds(inference, 7, "counted passes of each")
-    inference.add_argument("--sizes", type=int, nargs="+", default=[256, 512, 1024], help="default: 256 512 1024")
+    inference.add_argument("--sizes", type=positive, nargs="+", default=[256, 512, 1024], help="default: 256 512 1024")
 
     process = kinds.add_parser("process", help="seconds of the whole process of stylize, for weights and exported")
-    process.add_argument("photograph", type=Path)
+    process.add_argument("photograph", type=Path, help="a picture")
     _add_checkpoints(process)
     _add_rounds(process, 6, "counted processes of each")
 
     folder = kinds.add_parser("folder", help="pictures/s of a folder as stylize does it, and one after the other")
-    folder.add_argument("pictures", type=Path, metavar="DIR")
+    folder.add_argument("pictures", type=Path, metavar="DIR", help="a folder of pictures")
     folder.add_argument("--checkpoint", default="starry_night", help="default: %(default)s")
     folder.add_argument("--backend", choices=(AUTO, *BACKENDS), default=AUTO, help="default: %(default)s")
 
@@ -57,7 +58,13 @@ def parse(argv: list[str]) -> argparse.Namespace:
         "beside", help="what another busy process costs, with threads that spin and that sleep while they wait"
     )
     _add_rounds(beside, 3, "counted runs of each")
-    beside.add_argument("of", nargs="+", metavar="ARG", help="a benchmark: train --only compact, or folder DIR")
+    beside.add_argument(
+        "of",
+        nargs="+",
+        choices=("train", "folder"),
+        metavar="ARG",
+        help="a benchmark: train --only compact, or folder DIR",
+    )
     if argv[:1] == ["beside"]:  # what follows is the other benchmark's own
         split = next((i for i, word in enumerate(argv) if word in ("train", "folder")), len(argv))
         args = parser.parse_args([*argv[:split], *argv[split : split + 1]])
@@ -66,8 +73,16 @@ def parse(argv: list[str]) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
+def positive(text: str) -> int:
+    """A whole number of at least 1."""
+    number = int(text)
+    if number < 1:
+        raise ValueError
+    return number
+
+
 def _add_rounds(parser: argparse.ArgumentParser, default: int, what: str) -> None:
-    parser.add_argument("--rounds", type=int, default=default, help=f"{what}; default: %(default)s")
+    parser.add_argument("--rounds", type=positive, default=default, help=f"{what}; default: %(default)s")
 
 
 def _add_checkpoints(parser: argparse.ArgumentParser) -> None:
@@ -102,7 +117,7 @@ def benchmark_train(args: argparse.Namespace) -> None:
 
 
 def ratio(slow: Sequence[float], fast: Sequence[float]) -> str:
-    """Of times that were taken by turns."""
+    """Says how much faster the second is, from times that were taken by turns."""
     ratios = [a / b for a, b in zip(slow, fast, strict=True)]
     return f"{statistics.median(ratios):.2f} times the speed ({min(ratios):.2f} to {max(ratios):.2f})"
 
@@ -131,6 +146,8 @@ def benchmark_process(args: argparse.Namespace) -> None:
     """Prints the median of each, its ratio to the first, and the seconds of its stages in one process."""
     from faststyle.evaluation.speed import matmul_rate, processes
 
+    if not args.photograph.is_file():
+        raise ImageError(f"no picture {args.photograph}")
     print(f"float32 matrix product {matmul_rate() / 1e9:.0f} GFLOP/s; medians of {args.rounds}, alternating")
     taken, stages = processes(args.checkpoint, args.photograph, args.rounds)
     for name, each in taken.items():
@@ -144,6 +161,8 @@ def benchmark_folder(args: argparse.Namespace) -> None:
     """Prints files/s, bad files included, one by one, and side by side."""
     from faststyle.evaluation.speed import folder_rates
 
+    if not args.pictures.is_dir():
+        raise ImageError(f"no folder {args.pictures}")
     count, rates = folder_rates(args.pictures, args.checkpoint, args.backend)
     print(f"{count} files, {args.checkpoint}, {args.backend}")
     for way, rate in rates.items():
@@ -161,7 +180,7 @@ def benchmark_beside(args: argparse.Namespace) -> None:
 
 
 def summary(values: Sequence[float]) -> str:
-    """Median and range."""
+    """Formats median and range."""
     return f"{statistics.median(values):.3f} ({min(values):.3f} to {max(values):.3f})"
 
 

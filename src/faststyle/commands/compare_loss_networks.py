@@ -8,12 +8,12 @@ from faststyle.errors import ImageError
 
 
 def run(argv: list[str]) -> int:
-    """The exit code."""
+    """Runs the command and returns its exit code."""
     return run_parsed(parse(argv), compare)
 
 
 def parse(argv: list[str]) -> argparse.Namespace:
-    """The command line."""
+    """Reads the command line."""
     parser = build_parser(
         "compare-loss-networks",
         "For each layer: R^2 of the features through a linear map, relative error of the Gram matrices, "

@@ -12,16 +12,16 @@ from faststyle.errors import ConfigError, ImageError
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-SMALLEST = 32  # pixels
+SMALLEST_SIZE = 32  # pixels
 
 
 def run(argv: list[str]) -> int:
-    """The exit code."""
+    """Runs the command and returns its exit code."""
     return run_parsed(parse(argv), evaluate_candidates)
 
 
 def parse(argv: list[str]) -> argparse.Namespace:
-    """The command line."""
+    """Reads the command line."""
     parser = build_parser(
         "evaluate",
         "Content and style error (relative: a style error of 0.03 shows the painting, 0.25 is a tint), "
@@ -60,8 +60,8 @@ def check(args: argparse.Namespace) -> None:
         raise ConfigError("--plot draws iterations: it needs --checkpoint and --iterations above 0")
     if args.plot and args.plot.suffix.lower() != ".png":
         raise ConfigError(f"cannot draw {args.plot}: expected a file name that ends in .png")
-    if args.iterations < 0 or min(args.size, args.style_size or SMALLEST) < SMALLEST:
-        raise ConfigError(f"--size and --style-size must be at least {SMALLEST} pixels, --iterations at least 0")
+    if args.iterations < 0 or min(args.size, args.style_size or SMALLEST_SIZE) < SMALLEST_SIZE:
+        raise ConfigError(f"--size and --style-size must be at least {SMALLEST_SIZE} pixels, --iterations at least 0")
     if args.style_weight is not None and not 0 <= args.style_weight < float("inf"):
         raise ConfigError(f"--style-weight must be a number of at least 0, found {args.style_weight}")
     if args.stylized and args.images.is_dir():

@@ -10,12 +10,12 @@ SIZES = ((256, 256), (201, 330), (64, 48), (500, 16), (31, 999))  # height, widt
 
 
 def run(argv: list[str]) -> int:
-    """The exit code."""
+    """Runs the command and returns its exit code."""
     return run_parsed(parse(argv), export)
 
 
 def parse(argv: list[str]) -> argparse.Namespace:
-    """The command line."""
+    """Reads the command line."""
     parser = build_parser(
         "export",
         "Write a style as one self-contained ONNX file: uint8 RGB in and out, any size. ONNX Runtime, "

@@ -2,6 +2,7 @@
 
 import importlib
 import importlib.util
+import os
 import sys
 from dataclasses import dataclass
 
@@ -46,7 +47,13 @@ def main(command: str | None = None) -> None:
     with one_line_errors():
         _check_installed(command)
     module = importlib.import_module(f"faststyle.commands.{command.replace('-', '_')}")
-    sys.exit(module.run(arguments))
+    try:
+        code = module.run(arguments)
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever reads the output, such as head, has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 1
+    sys.exit(code)
 
 
 def _command_of(arguments: list[str]) -> str:

@@ -5,18 +5,18 @@ import logging
 from pathlib import Path
 
 from faststyle.commands.terminal import build_parser, run_parsed
-from faststyle.resources import cache_folder
+from faststyle.resources import COMMAND, cache_folder
 
 URL = "http://images.cocodataset.org/zips/train2017.zip"
 
 
 def run(argv: list[str]) -> int:
-    """The exit code."""
+    """Runs the command and returns its exit code."""
     return run_parsed(parse(argv), prepare_coco)
 
 
 def parse(argv: list[str]) -> argparse.Namespace:
-    """The command line."""
+    """Reads the command line."""
     parser = build_parser(
         "prepare-coco",
         "Download COCO train2017 (18 GB; goes on where it stopped) and build the pack that training reads.",
@@ -40,4 +40,4 @@ def prepare_coco(args: argparse.Namespace) -> None:
     source = args.source or download(args.url, args.zip)
     pack = load_pack(open_source(source), args.pack_size, args.cache_dir)
     logging.info("%d photographs packed, %d skipped", len(pack.names), len(pack.skipped))
-    logging.info("train on them: faststyle train style.image=painting.jpg data.root=%s", source)
+    logging.info("train on them: %s train style.image=painting.jpg data.root=%s", COMMAND, source)

@@ -6,7 +6,7 @@ from faststyle.commands.terminal import build_parser, run_parsed
 
 
 def run(argv: list[str]) -> int:
-    """The exit code."""
+    """Runs the command and returns its exit code."""
     return run_parsed(
         build_parser("styles", "List the shipped styles, each with its picture.").parse_args(argv), styles
     )

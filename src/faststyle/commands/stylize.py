@@ -11,12 +11,12 @@ from faststyle.inference.backends import AUTO, BACKENDS, DEVICES, OPTIONS
 
 
 def run(argv: list[str]) -> int:
-    """The exit code."""
+    """Runs the command and returns its exit code."""
     return run_parsed(parse(argv), stylize)
 
 
 def parse(argv: list[str]) -> argparse.Namespace:
-    """The command line."""
+    """Reads the command line."""
     parser = build_parser(
         "stylize",
         "Apply a style to pictures: one file to a file, several files or folders into a folder.",
@@ -90,7 +90,7 @@ def parse_memory(text: str) -> float:
 
 
 def stylize(args: argparse.Namespace) -> int:
-    """Returns the exit code."""
+    """Stylises the pictures and returns the exit code."""
     from faststyle.imaging.images import MAX_MEGAPIXELS
     from faststyle.imaging.masks import read_mask
     from faststyle.imaging.sample_photos import sample_photograph

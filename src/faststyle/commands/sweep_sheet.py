@@ -8,12 +8,12 @@ from faststyle.errors import ConfigError
 
 
 def run(argv: list[str]) -> int:
-    """The exit code."""
+    """Runs the command and returns its exit code."""
     return run_parsed(parse(argv), draw_sheet)
 
 
 def parse(argv: list[str]) -> argparse.Namespace:
-    """The command line."""
+    """Reads the command line."""
     parser = build_parser(
         "sweep-sheet",
         "One picture of all runs of a multirun of faststyle train or optimize, each labelled "

@@ -5,14 +5,23 @@ import logging
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NoReturn
 
 from faststyle.errors import FaststyleError
 
 
+class Parser(argparse.ArgumentParser):
+    """Tells of a wrong option in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Ends the process with exit code 2."""
+        print(f"error: {message}; {self.prog} --help lists the options", file=sys.stderr)
+        raise SystemExit(2)
+
+
 def build_parser(command: str, description: str, **settings: Any) -> argparse.ArgumentParser:
     """The parser of ``faststyle command``, with the options that all have."""
-    parser = argparse.ArgumentParser(prog=f"faststyle {command}", description=description, **settings)
+    parser = Parser(prog=f"faststyle {command}", description=description, **settings)
     parser.add_argument("--debug", action="store_true", help="tracebacks in place of one-line errors")
     return parser
 

@@ -4,7 +4,7 @@ from faststyle.commands.terminal import one_line_errors
 
 
 def run(argv: list[str]) -> int:
-    """The exit code."""
+    """Runs the command and returns its exit code."""
     from faststyle.experiments.application import run_application
     from faststyle.experiments.schema import TrainConfig
     from faststyle.experiments.train import train

@@ -64,7 +64,7 @@ def measure_candidates(
 
 
 def measure_all(network: nn.Module, images: Mapping[str, Tensor], loss: PerceptualLoss) -> dict[str, Evaluation]:
-    """By photograph."""
+    """Evaluates a network on every photograph; the results are keyed by its name."""
     return {name: evaluate(network, loss, [image])[0] for name, image in images.items()}
 
 
@@ -76,12 +76,12 @@ class Optimized:
     seconds: float = 0.0
 
     def mean(self) -> list[float]:
-        """The mean curve."""
+        """Returns the mean of the curves."""
         return [sum(values) / len(values) for values in zip(*self.curves.values(), strict=True)]
 
 
 def optimize_all(loss: PerceptualLoss, images: Mapping[str, Tensor], *, iterations: int) -> Optimized:
-    """``iterations`` from each photograph."""
+    """Optimises each photograph for ``iterations`` steps."""
     optimized = Optimized()
     started = time.perf_counter()
     with tqdm(total=len(images) * iterations, desc="image optimisation", unit="step") as bar:
@@ -98,7 +98,7 @@ def optimize_all(loss: PerceptualLoss, images: Mapping[str, Tensor], *, iteratio
 def find_equivalents(
     candidates: Mapping[str, Candidate], curves: Mapping[str, list[float]], style_weight: float
 ) -> None:
-    """Fills in ``equivalent``."""
+    """Fills in the ``equivalent`` iterations of every candidate."""
     for candidate in candidates.values():
         for name, curve in curves.items():
             candidate.equivalent[name] = equivalent_iterations(curve, candidate.objective(style_weight, name))
@@ -127,7 +127,7 @@ def table(candidate: Candidate) -> str:
 def describe(
     candidates: Mapping[str, Candidate], optimized: Optimized | None, style_weight: float, iterations: int
 ) -> str:
-    """For people: a table for each candidate, and the ranking of several."""
+    """Describes the results for people: a table for each candidate, and the ranking of several."""
     lines = []
     for name, candidate in candidates.items():
         lines.append(f"\n{name}: objective {candidate.objective(style_weight):.4f}")
@@ -143,12 +143,12 @@ def describe(
 
 
 def ranking(candidates: Mapping[str, Candidate], style_weight: float) -> list[str]:
-    """Names, the lowest objective first."""
+    """Returns the names, the lowest objective first."""
     return sorted(candidates, key=lambda name: candidates[name].objective(style_weight))
 
 
 def as_plain(candidate: Candidate) -> dict[str, Any]:
-    """For JSON: each photograph and the mean."""
+    """Converts the figures of each photograph and their mean for JSON."""
     plain: dict[str, Any] = {}
     for key, results in (("first", candidate.first), ("second", candidate.second)):
         if results:

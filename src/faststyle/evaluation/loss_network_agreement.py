@@ -13,7 +13,7 @@ from faststyle.modeling.loss_network import LossNetwork
 
 @dataclass(frozen=True)
 class Agreement:
-    """Of one layer.
+    """How far one layer agrees.
 
     r2: share of the features' variance that a linear map of the student's explains, fitted on other pictures.
     gram_error: relative squared error of the Gram matrices, through the same map.
@@ -76,7 +76,7 @@ def _r2(own: Tensor, true: Tensor) -> float:
 def _gradients(
     network: LossNetwork, layer: str, picture: Tensor, content: Tensor, painting: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Of the style error and of the content error at one layer with respect to the picture."""
+    """Returns the gradients of the style error and the content error at one layer with respect to the picture."""
     with torch.no_grad():
         style = GramLoss({layer: 1.0}, network(painting, [layer]), "relative")
         target = network(content, [layer])

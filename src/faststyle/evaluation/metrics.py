@@ -20,7 +20,7 @@ from faststyle.optimization import optimize
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Of one picture, or means.
+    """The measures of one picture, or their means.
 
     content_error, style_error: as ``PerceptualLoss`` defines them; a style error of 0.03 shows the painting.
     ssim: structural similarity of the luminance to the photograph's (Wang et al. 2004), at most 1.

@@ -1,4 +1,4 @@
-"""Drawing curves to a PNG."""
+"""Draws curves to a PNG."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

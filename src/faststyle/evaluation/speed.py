@@ -49,7 +49,7 @@ print(json.dumps({name: b - a for name, a, b in zip(names, marks, marks[1:])}))
 
 
 def seconds(call: Callable[[], object]) -> float:
-    """Wall time of one call."""
+    """Returns the wall time of one call."""
     start = time.perf_counter()
     call()
     return time.perf_counter() - start
@@ -80,7 +80,7 @@ def peak_memory() -> float:
 
 
 def count_operations(checkpoint: str, size: int) -> int:
-    """Of the network's convolutions on a square picture, two for each multiplication."""
+    """Counts those of the network's convolutions on a square picture, two for each multiplication."""
     network = read_checkpoint(checkpoint).build_network()
     with FlopCounterMode(display=False) as counter, torch.inference_mode():
         network(torch.zeros(1, 3, size, size))
@@ -173,4 +173,9 @@ def _busy_process(wanted: bool) -> Iterator[None]:
 
 
 def _run(command: list[str], environment: Mapping[str, str] | None = None) -> str:
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+    """What a process prints. Raises ``FaststyleError`` with the last line of its errors if it fails."""
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        lines = done.stderr.strip().splitlines() or [f"{command[0]} ended with {done.returncode}"]
+        raise FaststyleError(lines[-1].removeprefix("error: "))
+    return done.stdout

@@ -41,12 +41,12 @@ def read_runs(folder: Path) -> list[Run]:
 
 
 def _in_order(folder: Path) -> tuple[str, int, str]:
-    """2 before 10."""
+    """Sorts numbered folders by their numbers: 2 before 10."""
     return str(folder.parent), int(folder.name) if folder.name.isdigit() else 0, folder.name
 
 
 def read_run(folder: Path) -> Run | None:
-    """None if the run is not finished."""
+    """Reads one run; None if it is not finished."""
     lines = (folder / ".hydra" / "overrides.yaml").read_text().splitlines()
     overrides = tuple(line.removeprefix("- ").strip("'\"") for line in lines if line.startswith("- "))
     record, weights = folder / "result.json", sorted(folder.glob("*.safetensors"))
@@ -66,13 +66,13 @@ def read_run(folder: Path) -> Run | None:
 
 
 def differences(runs: Sequence[Run]) -> list[tuple[str, ...]]:
-    """Of each run the overrides that not all runs share, files without their folders."""
+    """Returns, for each run, the overrides that not all runs share, files without their folders."""
     shared = set.intersection(*(set(run.overrides) for run in runs))
     return [tuple(FOLDERS.sub("", override) for override in run.overrides if override not in shared) for run in runs]
 
 
 def table(runs: Sequence[Run]) -> str:
-    """In Markdown: a line for each run."""
+    """Formats the figures as Markdown, a line for each run."""
     names = list(dict.fromkeys(name for run in runs for name in run.figures))
     lines = [["run", *(name.replace("_", " ") for name in names)], ["---"] * (len(names) + 1)]
     for run, different in zip(runs, differences(runs), strict=True):

@@ -28,7 +28,10 @@ def run_application(
     report_errors: ``report_errors(debug=...)`` is a context that tells the user of a ``FaststyleError`` inside.
     """
 
+    command_line = sys.argv
+
     def call(cfg: DictConfig) -> None:
+        sys.argv = command_line  # with which Lightning starts further processes
         with report_errors(debug=cfg.get("debug") is True):  # Hydra would tell of it in its own way
             task(resolve(cfg, kind))
 
@@ -43,7 +46,7 @@ def run_application(
 
 
 def _describe(error: Exception) -> str:
-    """In one line."""
+    """Says in one line what is wrong."""
     cause = error.__cause__ if isinstance(error.__cause__, OmegaConfBaseException) else error
     if isinstance(cause, OmegaConfBaseException):
         return one_line(cause)

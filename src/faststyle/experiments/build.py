@@ -1,4 +1,4 @@
-"""Objects from settings."""
+"""Builds objects from settings."""
 
 import logging
 from dataclasses import asdict, replace
@@ -13,6 +13,7 @@ from torch import Tensor
 from faststyle.checkpoint import read_checkpoint
 from faststyle.config import LossConfig, LossNetworkConfig, NetworkConfig
 from faststyle.errors import ConfigError
+from faststyle.experiments.inputs import naming
 from faststyle.experiments.schema import LoggerConfig, TrainerConfig
 from faststyle.losses.perceptual_loss import needed_layers
 from faststyle.modeling.loss_network import VGG, Compact, LossNetwork, choose_architecture, load_loss_network
@@ -28,7 +29,8 @@ def build_network(config: NetworkConfig, init: str | None) -> TransformerNet:
     """A new network, or that of ``init=FILE`` (another style's weights to start from)."""
     network = TransformerNet(config)
     if init:
-        start = read_checkpoint(init)
+        with naming("init"):
+            start = read_checkpoint(init)
         found, wanted = asdict(start.header.network), asdict(config)
         other = [key for key in found if found[key] != wanted[key]]
         if other:
@@ -41,7 +43,7 @@ def build_network(config: NetworkConfig, init: str | None) -> TransformerNet:
 
 
 def choose_loss_network(config: LossNetworkConfig, loss: LossConfig) -> LossNetworkConfig:
-    """With a real architecture in the place of ``auto``."""
+    """Puts a real architecture in the place of ``auto``."""
     layers = needed_layers(loss, config.architecture)
     return replace(config, architecture=choose_architecture(config.architecture, layers, weights=config.weights))
 
@@ -94,5 +96,5 @@ def build_trainer(
 
 
 def file_name(path: str | None) -> str | None:
-    """Without its folder, which may move."""
+    """Returns the name without its folder, which may move."""
     return Path(path).name if path else None

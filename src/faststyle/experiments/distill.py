@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from faststyle.checkpoint import check_weights_path
-from faststyle.errors import ConfigError, DataError
+from faststyle.errors import CheckpointError, ConfigError, DataError
+from faststyle.experiments.inputs import naming
 from faststyle.experiments.schema import DistillConfig
 from faststyle.imaging.images import find_pictures
 from faststyle.training.sources import Photographs, open_source
@@ -35,8 +36,10 @@ def check_inputs(settings: DistillConfig) -> Inputs:
     size, sizes = settings.data.image_size, settings.painting_sizes
     if min(sizes) < size:
         raise ConfigError(f"painting_sizes must be at least data.image_size={size}, found {sizes}")
-    return Inputs(
-        paintings,
-        open_source(settings.data.root),
-        check_weights_path(settings.output or Path(settings.run_dir) / "compact.safetensors"),
-    )
+    for key, path in (("init", settings.init), ("resume", settings.resume)):
+        if path not in (None, "auto") and not Path(path).is_file():
+            raise CheckpointError(f"{key}: no checkpoint {path}")
+    photographs = open_source(settings.data.root)
+    with naming("output"):
+        weights_path = check_weights_path(settings.output or Path(settings.run_dir) / "compact.safetensors")
+    return Inputs(paintings, photographs, weights_path)

@@ -1,7 +1,19 @@
 """What a user gives, checked before anything heavy is imported. No torch."""
 
-from faststyle.errors import ImageError
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from faststyle.errors import FaststyleError, ImageError
 from faststyle.imaging.images import Picture, read_picture, resize_shorter_side
+
+
+@contextmanager
+def naming(key: str) -> Iterator[None]:
+    """Puts the setting's name before the text of a ``FaststyleError`` inside."""
+    try:
+        yield
+    except FaststyleError as error:
+        raise type(error)(f"{key}: {error}") from error
 
 
 def load_style(image: str | None, size: int) -> Picture:

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from faststyle.errors import ImageError
-from faststyle.experiments.inputs import load_style
-from faststyle.experiments.schema import OptimizeConfig
+from faststyle.experiments.inputs import load_style, naming
+from faststyle.experiments.schema import OptimizeConfig, RegionConfig
 from faststyle.imaging.images import Picture, check_output, read_picture, resize_shorter_side
 from faststyle.imaging.masks import Mask, fit_mask, read_mask
 
@@ -49,20 +49,21 @@ def check_inputs(settings: OptimizeConfig) -> Inputs:
     """Reads the pictures and masks that are named in ``settings``. Raises ``ImageError``."""
     if not settings.content:
         raise ImageError("content: set content=PATH to a photograph")
-    output = check_output(settings.output or Path(settings.run_dir) / PICTURE)
-    photograph = resize_shorter_side(read_picture(settings.content), settings.image_size)
+    with naming("output"):
+        output = check_output(settings.output or Path(settings.run_dir) / PICTURE)
+    with naming("content"):
+        photograph = resize_shorter_side(read_picture(settings.content), settings.image_size)
+    style = settings.style
 
-    def load(style: str | None) -> Picture:
-        return load_style(style or settings.style.image, settings.style.size)
-
-    regions = [
-        StyledRegion(
-            load(region.style),
+    def load(region: RegionConfig) -> StyledRegion:
+        return StyledRegion(
+            load_style(region.style or style.image, style.size),
             read_mask(region.style_mask) if region.style_mask else None,
             fit_mask(read_mask(region.mask), photograph.size, name=region.mask),
         )
-        for region in settings.regions
-    ]
+
+    with naming("regions"):
+        regions = [load(region) for region in settings.regions]
     masks = [region.mask for region in regions if region.mask is not None]
     union = np.minimum(np.sum(masks, axis=0), 255).astype(np.uint8) if masks else None
-    return Inputs(photograph, regions or [StyledRegion(load(None))], union, output)
+    return Inputs(photograph, regions or [StyledRegion(load_style(style.image, style.size))], union, output)

@@ -113,7 +113,8 @@ def take_over(module: Distillation, path: str) -> None:
     try:
         module.load_state_dict(torch.load(path, map_location="cpu", weights_only=True)["state_dict"])
     except (OSError, KeyError, RuntimeError, pickle.UnpicklingError) as error:
-        raise CheckpointError(f"init: {path} is no checkpoint of such a distillation ({error})") from error
+        reason = str(error).splitlines()[0]
+        raise CheckpointError(f"init: {path} is no checkpoint of such a distillation ({reason})") from error
 
 
 def load_sizes(path: Path, sizes: list[int]) -> list[NDArray[np.uint8]]:

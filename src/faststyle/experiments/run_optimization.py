@@ -103,7 +103,7 @@ def _recorded(settings: OptimizeConfig) -> dict[str, Any]:
 
 
 class Canvas:
-    """What is painted on.
+    """The photograph that is painted over, and with what.
 
     photograph: at ``image_size``. content: it, as the loss sees it, (1, 3, H, W). regions: the styles. mask: where any
     of them goes, None for everywhere. color: one of ``faststyle.imaging.color.MODES``.
@@ -122,7 +122,7 @@ class Canvas:
         ]
 
     def as_loss_sees(self, picture: Picture) -> Picture:
-        """In grey where only the luminance is painted."""
+        """Turns it grey where only the luminance is painted."""
         return replace(picture, rgb=grey(picture.rgb)) if self.color == "luminance" else picture
 
     def finish(self, image: Tensor) -> Picture:
@@ -141,7 +141,7 @@ def _mask_tensor(mask: Mask | None, device: torch.device) -> Tensor | None:
 
 
 def iterate(settings: OptimizeConfig, canvas: Canvas) -> Iterator[Step]:
-    """The iterations of ``optimize_pyramid``."""
+    """Runs ``optimize_pyramid`` with these settings."""
     loss_network = load_configured_loss_network(settings.loss_network, settings.loss, canvas.content)
     loss_network = loss_network.to(canvas.content.device)
 

@@ -3,8 +3,9 @@
 import logging
 import time
 import warnings
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytorch_lightning as pl
@@ -30,6 +31,7 @@ from faststyle.imaging.images import Picture, contact_sheet, write_picture
 from faststyle.inference.stylizer import Stylizer
 from faststyle.losses.perceptual_loss import PerceptualLoss
 from faststyle.modeling.pixels import to_image, to_images
+from faststyle.resources import COMMAND
 from faststyle.training.callbacks import SampleGrid, StopOnSignal, TrainingBar, newest_checkpoint
 from faststyle.training.datamodule import PackDataModule
 from faststyle.training.hardware import device_name, keep_freed_memory
@@ -41,9 +43,9 @@ log = logging.getLogger(__name__)
 
 NORMALIZATION_PICTURES = 64  # over which the normalised VGG's mean activations are taken
 
-APPLY = "apply the style: faststyle stylize photo.jpg --checkpoint %s --output styled.jpg"
+APPLY = f"apply the style: {COMMAND} stylize photo.jpg --checkpoint %s --output styled.jpg"
 TRAIN_ON_COCO = (
-    "train on COCO 2017 (18 GB): faststyle prepare-coco && faststyle train style.image=painting.jpg data=coco2017"
+    f"train on COCO 2017 (18 GB): {COMMAND} prepare-coco && {COMMAND} train style.image=painting.jpg data=coco2017"
 )
 
 # Lightning's advice that does not hold here
@@ -166,10 +168,19 @@ def _check_recipe(checkpoint: Path, recipe: Recipe) -> None:
     made_by = read_checkpoint(checkpoint).header.recipe
     if made_by is None:
         raise ConfigError(f"resume: {checkpoint} is from another version of faststyle")
-    changed = [field.name for field in fields(recipe) if getattr(made_by, field.name) != getattr(recipe, field.name)]
+    found, wanted = _flatten(asdict(made_by)), _flatten(asdict(recipe))
+    changed = [key for key in found | wanted if found.get(key) != wanted.get(key)]
     if changed:
-        found, wanted = (getattr(made, changed[0]) for made in (made_by, recipe))
-        raise ConfigError(f"resume: {checkpoint} was trained with {changed[0]}={found}, now {wanted}")
+        key = changed[0]
+        raise ConfigError(f"resume: {checkpoint} was trained with {key}={found.get(key)}, now {wanted.get(key)}")
+
+
+def _flatten(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Returns the values by their keys on the command line: ``loss.style_weight``."""
+    flat: dict[str, Any] = {}
+    for key, value in settings.items():
+        flat |= _flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return flat
 
 
 def quiet_lightning() -> None:

@@ -72,7 +72,7 @@ class LoggerConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig:
-    """``conf/train.yaml``."""
+    """All settings of ``conf/train.yaml``."""
 
     style: StyleConfig
     network: NetworkConfig
@@ -95,7 +95,7 @@ class TrainConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class DistillConfig:
-    """``conf/distill.yaml``."""
+    """All settings of ``conf/distill.yaml``."""
 
     teacher: str
     paintings: list[str]
@@ -128,7 +128,7 @@ class RegionConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class OptimizeConfig:
-    """``conf/optimize.yaml``."""
+    """All settings of ``conf/optimize.yaml``."""
 
     style: StyleConfig
     loss_network: LossNetworkConfig
@@ -209,7 +209,7 @@ def _with_layer_mappings(cfg: DictConfig) -> DictConfig:
     for node in _mappings(copy):
         for key in LAYER_KEYS:
             layers: Any = node.get(key) if key in node else None
-            names = re.split(r"[\s,]+", layers.strip()) if isinstance(layers, str) else layers
+            names = re.findall(r"[^\s,]+", layers) if isinstance(layers, str) else layers
             if isinstance(names, list | ListConfig):
                 node[key] = dict.fromkeys(map(str, names), 1.0)
     return copy

@@ -8,9 +8,10 @@ from numpy.typing import NDArray
 
 from faststyle.checkpoint import check_weights_path
 from faststyle.errors import CheckpointError
-from faststyle.experiments.inputs import load_style
+from faststyle.experiments.inputs import load_style, naming
 from faststyle.experiments.schema import TrainConfig
 from faststyle.imaging.images import Picture, read_picture
+from faststyle.resources import find_weights
 from faststyle.training.sources import Photographs, open_source
 
 
@@ -38,12 +39,16 @@ def train(settings: TrainConfig) -> Path:
 
 def check_inputs(settings: TrainConfig) -> Inputs:
     """Opens what is named in ``settings``. Raises a ``FaststyleError`` that names the setting."""
-    for key, path in (("init", settings.init), ("resume", settings.resume)):
-        if path and path != "auto" and Path(path).suffix and not Path(path).is_file():
-            raise CheckpointError(f"{key}: no checkpoint {path}")
-    return Inputs(
-        load_style(settings.style.image, settings.style.size),
-        open_source(settings.data.root),
-        read_picture(settings.preview).rgb if settings.preview else None,
-        check_weights_path(settings.output or Path(settings.run_dir) / f"{settings.style.name}.safetensors"),
-    )
+    with naming("init"):
+        if settings.init and not find_weights(settings.init).is_file():
+            raise CheckpointError(f"no checkpoint {settings.init}")
+    if settings.resume not in (None, "auto") and not Path(settings.resume).is_file():
+        raise CheckpointError(f"resume: no checkpoint {settings.resume}")
+    style, photographs = load_style(settings.style.image, settings.style.size), open_source(settings.data.root)
+    with naming("preview"):
+        preview = read_picture(settings.preview).rgb if settings.preview else None
+    with naming("output"):
+        weights_path = check_weights_path(
+            settings.output or Path(settings.run_dir) / f"{settings.style.name}.safetensors"
+        )
+    return Inputs(style, photographs, preview, weights_path)

@@ -12,7 +12,7 @@ TINY = 1e-6
 
 
 def luminance(rgb: RGB) -> NDArray[np.float32]:
-    """(H, W) in [0, 255]."""
+    """Returns the luminance, (H, W) in [0, 255]."""
     result: NDArray[np.float32] = rgb.astype(np.float32) @ LUMA
     return result
 

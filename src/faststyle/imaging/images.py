@@ -53,7 +53,7 @@ class Picture:
 
     @property
     def size(self) -> tuple[int, int]:
-        """(height, width) in pixels."""
+        """The size, (height, width) in pixels."""
         return self.rgb.shape[0], self.rgb.shape[1]
 
 

@@ -35,7 +35,7 @@ def fit_mask(mask: Mask, size: tuple[int, int], *, name: str) -> Mask:
 
 
 def resize_mask(mask: Mask, size: tuple[int, int]) -> Mask:
-    """The mask at (height, width)."""
+    """Resizes the mask to (height, width)."""
     return np.asarray(Image.fromarray(mask).resize((size[1], size[0]), Image.Resampling.BILINEAR))
 
 

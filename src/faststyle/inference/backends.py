@@ -75,7 +75,7 @@ class Engine(ABC):
 
     @property
     def bytes_per_pixel(self) -> float:
-        """Of a picture in one piece."""
+        """Peak memory for each pixel of a picture in one piece."""
         config = self.header.network
         return self.pixel_bytes[config.patch] * UPSAMPLERS[config.upsample].memory * config.width
 
@@ -155,7 +155,7 @@ class GraphEngine(Engine):
 
 
 def read_header(metadata: str | None, path: Path) -> Header:
-    """Raises ``CheckpointError``."""
+    """Reads what a graph says of itself. Raises ``CheckpointError`` if that is not faststyle's."""
     from faststyle.checkpoint import Header
 
     try:
@@ -168,8 +168,8 @@ class OnnxRuntimeEngine(GraphEngine):
     """ONNX Runtime: the fastest start, and several pictures at a time."""
 
     package = "onnxruntime"
-    process_bytes = 150e6
-    pixel_bytes: ClassVar = {1: 25.0, 2: 13.5}
+    process_bytes = 110e6
+    pixel_bytes: ClassVar = {1: 28.0, 2: 13.5}
 
     def open(self, workers: int) -> Any:
         import onnxruntime
@@ -196,11 +196,11 @@ class OpenVinoEngine(GraphEngine):
     package = "openvino"
     options = ("precision",)
     process_bytes = 150e6
-    pixel_bytes: ClassVar = {1: 25.0, 2: 13.5}
+    pixel_bytes: ClassVar = {1: 19.5, 2: 11.0}
     turn = threading.Lock()  # of all models
 
     def max_workers(self, height: int, width: int) -> int:
-        """One."""
+        """Always one at a time."""
         return 1
 
     def open(self, workers: int) -> Any:
@@ -276,7 +276,7 @@ class TorchEngine(Engine):
         return mine.result()
 
     def run(self, photographs: list[RGB]) -> list[RGB]:
-        """Pictures of one size."""
+        """Stylises pictures of one size together."""
         import numpy as np
         import torch
 

@@ -12,7 +12,7 @@ from faststyle.inference.stylizer import Stylizer
 
 
 class Composition:
-    """Used like a ``Stylizer``.
+    """Several stylizers and masks, to be used like one ``Stylizer``.
 
     masks: by name, the first for the first stylizer, on top. As many as there are stylizers: black shows the
     photograph, exactly; one less: black shows the last stylizer's picture. feather: pixels over which masks are

@@ -95,7 +95,7 @@ class _Graph:
         return self.half(self.tensors[name])
 
     def block(self, name: str, x: str, *, stride: int = 1, relu: bool = True) -> str:
-        """``ConvBlock``."""
+        """Adds a ``ConvBlock``."""
         x = self.norm(f"{name}.norm", self.convolution(f"{name}.convolution", x, stride))
         return self.node("Relu", x) if relu else x
 

@@ -83,7 +83,7 @@ class Strips:
         self.bar = tqdm(desc="in strips", unit="strip", total=0)
 
     def windows(self, halo: int) -> Iterator[_Window]:
-        """One pass over the picture."""
+        """Makes one pass over the picture."""
         for first, last in self.spans:
             yield _Window(first, last, max(0, first - halo), min(self.height, last + halo))
             self.bar.update()
@@ -155,7 +155,7 @@ def stylize_exactly(network: TransformerNet, photograph: RGB, layout: Layout) ->
 
 
 def stylize_by_samples(network: TransformerNet, photograph: RGB, layout: Layout) -> RGB:
-    """As ``stylize_exactly``, but faster and similar: with the statistics of windows all over the picture."""
+    """Does as ``stylize_exactly``, but faster and similar: with the statistics of windows all over the picture."""
     strips = Strips(network, photograph, layout.rows)
     strips.bar.total = len(strips.spans)
     result = np.empty_like(photograph)
@@ -283,7 +283,7 @@ def _apply_residual(block: ResidualBlock, trunk: Tensor, cache: Tensor | None, s
 
 
 def _upsample(trunk: Tensor, strips: Strips) -> RGB:
-    """The stylised picture."""
+    """Computes the stylised picture from the features after the residual blocks."""
     network, halo = strips.network, up_halo(strips.network.config)
 
     def compute(module: Callable[[Tensor], Tensor]) -> Iterator[tuple[_Window, Tensor]]:

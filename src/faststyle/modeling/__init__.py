@@ -1,1 +1,1 @@
-"""The networks: the one that is trained, and the frozen ones that judge it."""
+"""The transformer network, which is trained, and the frozen loss networks."""

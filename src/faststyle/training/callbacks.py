@@ -86,7 +86,7 @@ class SampleGrid(Callback):
 
     @torch.no_grad()
     def draw(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Writes ``step-000500.png``."""
+        """Draws the grid and writes it as ``step-000500.png``."""
         if not trainer.is_global_zero or not len(self.photographs):
             return
         assert isinstance(pl_module, StyleTransferModule)

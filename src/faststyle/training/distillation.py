@@ -90,12 +90,12 @@ def relative_errors(a: Tensor, b: Tensor) -> Tensor:
 
 
 def first(features: Features, count: int) -> dict[str, Tensor]:
-    """Of the first pictures of a batch, without a gradient."""
+    """Takes the first pictures of a batch, without a gradient."""
     return {name: value[:count].detach() for name, value in features.items()}
 
 
 def last(features: Features, count: int) -> dict[str, Tensor]:
-    """Of the last pictures of a batch, without a gradient."""
+    """Takes the last pictures of a batch, without a gradient."""
     return {name: value[-count:].detach() for name, value in features.items()}
 
 

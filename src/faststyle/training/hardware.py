@@ -30,5 +30,5 @@ def keep_freed_memory(keep: bool = True) -> None:
 
 
 def device_name(device: torch.device) -> str:
-    """For the record: the GPU's name, or the CPU's threads."""
+    """Names the GPU, or the CPU's threads."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else f"CPU, {torch.get_num_threads()} threads"

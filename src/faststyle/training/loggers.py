@@ -9,6 +9,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 from pytorch_lightning.loggers import CSVLogger, Logger, WandbLogger
+from pytorch_lightning.utilities import rank_zero_only
 
 from faststyle.config import one_of
 from faststyle.errors import ConfigError
@@ -41,6 +42,12 @@ class WandbPictureLogger(WandbLogger):
 
     def log_picture(self, picture: NDArray[np.uint8], step: int) -> None:
         self.log_image("samples", [picture], step=step)
+
+    @rank_zero_only
+    def finalize(self, status: str) -> None:
+        super().finalize(status)
+        if self._experiment is not None:
+            self._experiment.finish()  # else the next training of a multirun would go on with this run
 
 
 @dataclass(frozen=True)

@@ -56,7 +56,7 @@ def load_pack(photographs: Photographs, size: int, cache_dir: str | Path) -> Pac
 
 
 def _read_index(folder: Path) -> dict[str, Any] | None:
-    """None if there is no pack of this format."""
+    """Reads the index; None if there is no pack of this format."""
     path = folder / "index.json"
     index: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {}
     return index if index.get("format") == FORMAT else None

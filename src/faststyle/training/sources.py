@@ -53,7 +53,7 @@ def open_source(root: str | Path | None) -> Photographs:
 
 
 def _open_folder(root: Path) -> Photographs:
-    """Nested folders, too."""
+    """Opens a folder with all folders in it."""
     root = root.resolve()
     files = find_pictures(root)
     names = [str(path.relative_to(root)) for path in files]
@@ -63,13 +63,15 @@ def _open_folder(root: Path) -> Photographs:
 
 
 def _open_zip(root: Path) -> Photographs:
-    """Read in place."""
+    """Opens a zip file, which is read in place."""
     try:
         archive = zipfile.ZipFile(root)
     except (zipfile.BadZipFile, OSError) as error:
         raise DataError(f"data.root: {root} is no whole zip file ({error})") from error
-    infos = [i for i in archive.infolist() if Path(i.filename).suffix.lower() in SUFFIXES]
+    infos = [i for i in archive.infolist() if Path(i.filename).suffix.lower() in SUFFIXES and not i.is_dir()]
     infos = sorted((i for i in infos if not _hidden(i.filename)), key=lambda i: i.filename)
+    if any(i.flag_bits & 1 for i in infos):
+        raise DataError(f"data.root: {root} is encrypted")
     stamps = [f"{i.filename} {i.file_size} {i.CRC}" for i in infos]
     return Photographs(root.stem, [i.filename for i in infos], archive.read, _digest(stamps))
 

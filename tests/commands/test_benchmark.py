@@ -1,0 +1,247 @@
+"""``faststyle benchmark``: every kind in ``KINDS``, as small as it goes."""
+
+import re
+import statistics
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import redirect_stdout
+from io import StringIO
+from pathlib import Path
+from subprocess import CompletedProcess
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from faststyle.commands import benchmark
+from faststyle.commands.benchmark import KINDS, RECIPES, parse, ratio, summary
+from faststyle.evaluation import speed
+from faststyle.experiments import training_speed
+from faststyle.inference.backends import AUTO, BACKENDS
+from helpers import call, noise
+
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(autouse=True)
+def _known_rate(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The matrix products that tell a machine's rate take seconds."""
+    monkeypatch.setattr(speed, "matmul_rate", lambda: 1e12)
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    """Three pictures, and a bad one."""
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for i in range(3):
+        Image.fromarray(noise(20, 30, seed=i)).save(folder / f"{i}.png")
+    (folder / "bad.png").touch()
+    return folder
+
+
+def check_train(tiny_style: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+    """Rates and ratios of all recipes; each one's memory from a process of its own, with the same settings."""
+    asked = []
+
+    def run(command: list[str], **settings: object) -> CompletedProcess[str]:
+        asked.append(command[1:])
+        return CompletedProcess(command, 0, "peak 1.50 GiB, images/s: 2.0\n", "")
+
+    monkeypatch.setattr("subprocess.run", run)
+    assert call("benchmark", "train", "--rounds", 1, "--size", 32, "--batch-size", 1, "--threads", 1) == 0
+    title, *lines = capsys.readouterr().out.splitlines()
+    assert title == "batch 1 of 32 px, 1 threads, 1 steps of each"
+    rates = [re.fullmatch(r"(\w+) +([\d.]+) images/s +[\d.]+ s a step  peak 1.50 GiB", line) for line in lines[:3]]
+    assert [rate and rate[1] for rate in rates] == list(RECIPES)
+    assert all(rate and float(rate[2]) > 0 for rate in rates)
+    assert [line.split(": ")[0] for line in lines[3:]] == [
+        "vgg19 against plain",
+        "compact against vgg19",
+        "compact against plain",
+    ]
+    same = ["--rounds", "1", "--size", "32", "--batch-size", "1"]
+    assert asked == [["-m", "faststyle", "benchmark", "train", "--only", name, *same] for name in RECIPES]
+
+
+def check_inference(tiny_style: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+    """Milliseconds of each back end at each size."""
+    assert call("benchmark", "inference", "--checkpoint", tiny_style, "--sizes", 32, 64, "--rounds", 2) == 0
+    title, _, *rows = capsys.readouterr().out.splitlines()
+    assert "float32 matrix product 1000 GFLOP/s; medians of 2" in title
+    cells = [row.split() for row in rows]
+    installed = [name for name, engine in BACKENDS.items() if engine.installed()]
+    assert [(row[1], row[2]) for row in cells] == [(size, name) for size in ("32x32", "64x64") for name in installed]
+    assert all(float(row[3]) > 0 and float(row[4]) >= 0 for row in cells)
+
+
+def check_process(tiny_style: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+    """Seconds of ``stylize`` for weights and for what is exported of them, with its stages."""
+    asked: list[str] = []
+
+    def run(command: list[str], environment: Mapping[str, str] | None = None) -> str:
+        if command[1] == "-c":  # the stages
+            with redirect_stdout(StringIO()) as printed, pytest.MonkeyPatch.context() as patch:
+                patch.setattr(sys, "argv", command[2:])
+                exec(command[2], {})
+            return printed.getvalue()
+        assert command[:3] == [sys.executable, "-m", "faststyle"]
+        assert call(*command[3:]) == 0
+        asked.append(Path(command[command.index("--checkpoint") + 1]).name)
+        return ""
+
+    monkeypatch.setattr(speed, "_run", run)
+    assert call("benchmark", "process", pictures / "0.png", "--checkpoint", tiny_style, "--rounds", 2) == 0
+    assert asked == ["style.safetensors", "style.onnx"] * 3  # by turns; the first round does not count
+    seconds = r"\d+\.\d\d"
+    stages = ", ".join(f"{stage} {seconds}" for stage in ("import", "load", "read", "pass", "write"))
+    found = re.findall(rf"^(\S+) +[\d.]+ \([\d.]+ to [\d.]+\) s; {stages}$", capsys.readouterr().out, re.MULTILINE)
+    assert found == [str(tiny_style), "style.onnx"]
+
+
+def check_folder(tiny_style: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+    """Rates of both ways over all files, also the bad one; the folder is left as it was."""
+    before = sorted(pictures.iterdir())
+    assert call("benchmark", "folder", pictures, "--checkpoint", tiny_style) == 0
+    count, one_by_one, together = capsys.readouterr().out.splitlines()
+    assert count == f"4 files, {tiny_style}, {AUTO}"
+    assert re.fullmatch(r"one after the other, files/s: [\d.]+", one_by_one)
+    assert re.fullmatch(r"side by side, files/s: [\d.]+", together)
+    assert all(float(line.split()[-1]) > 0 for line in (one_by_one, together))
+    assert sorted(pictures.iterdir()) == before
+
+
+def check_beside(tiny_style: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+    """Rates of another benchmark with threads that spin and that sleep, each alone and beside work."""
+    asked = []
+
+    def run(command: list[str], environment: Mapping[str, str]) -> str:
+        assert command[3:] == ["benchmark", "folder", str(pictures), "--checkpoint", "x", "--rounds", "9"]
+        asked.append(environment["OMP_WAIT_POLICY"])
+        return f"first\nfiles/s: {8 / len(asked)}\n"
+
+    monkeypatch.setattr(speed, "_run", run)
+    other = ("folder", pictures, "--checkpoint", "x", "--rounds", 9)  # none of its own options is taken for beside's
+    assert call("benchmark", "beside", "--rounds", 1, *other) == 0
+    rows = [re.split(r"  +", line) for line in capsys.readouterr().out.splitlines()]
+    assert [row[0] for row in rows] == [
+        "spinning, alone",
+        "spinning, beside a busy process",
+        "sleeping, alone",
+        "sleeping, beside a busy process",
+    ]
+    assert [row[1] for row in rows] == [
+        "8.000 (8.000 to 8.000) a second, 1.00",
+        "4.000 (4.000 to 4.000) a second, 0.50",
+        "2.667 (2.667 to 2.667) a second, 0.33",
+        "2.000 (2.000 to 2.000) a second, 0.25",
+    ]
+    assert asked == ["ACTIVE", "ACTIVE", "PASSIVE", "PASSIVE"]
+
+
+CHECKS: dict[str, Callable[..., Any]] = {
+    "train": check_train,
+    "inference": check_inference,
+    "process": check_process,
+    "folder": check_folder,
+    "beside": check_beside,
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_prints_what_it_measures(
+    kind: str, tiny_style: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    CHECKS[kind](tiny_style, pictures, monkeypatch, capsys)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_kind_that_prints_nothing_fails(
+    kind: str, tiny_style: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    monkeypatch.setitem(KINDS, kind, lambda args: None)
+    with pytest.raises((AssertionError, ValueError)):
+        CHECKS[kind](tiny_style, pictures, monkeypatch, capsys)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_has_help(kind: str, capsys: Capture) -> None:
+    assert call("benchmark", kind, "--help") == 0
+    assert capsys.readouterr().out.startswith(f"usage: faststyle benchmark {kind} ")
+
+
+def test_the_recipes_can_be_made() -> None:
+    """Their names are written out in the command, where nothing heavy is imported."""
+    assert tuple(training_speed.RECIPES) == RECIPES
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_one_recipe_prints_its_memory_and_its_rate(
+    recipe: str, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    """In this process, the rate last: ``benchmark beside`` reads it."""
+    steps = []
+    monkeypatch.setitem(training_speed.RECIPES, recipe, lambda photographs: lambda: steps.append(photographs.shape))
+    options = ("--rounds", 2, "--size", 48, "--batch-size", 3)
+    assert call("benchmark", "train", "--only", recipe, *options) == 0
+    out = capsys.readouterr().out
+    assert re.fullmatch(r"peak [\d.]+ GiB, images/s: [\d.]+\n", out)
+    assert float(out.split()[-1]) > 0
+    assert steps == [(3, 3, 48, 48)] * 3  # one warms up
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], "arguments are required: kind"),
+        (["sleep"], "invalid choice: 'sleep'"),
+        (["beside"], "arguments are required: ARG"),
+        (["beside", "process", "a.jpg"], "argument ARG: invalid choice: 'process'"),
+        (["train", "--rounds", "0"], "argument --rounds: invalid positive value: '0'"),
+        (["train", "--only", "vgg16"], "argument --only: invalid choice: 'vgg16'"),
+        (["inference", "--sizes", "64", "-1"], "argument --sizes: invalid positive value: '-1'"),
+        (["inference", "--checkpoint", "mona_lisa"], "no checkpoint mona_lisa; shipped styles: "),
+        (["folder", "nowhere"], "no folder nowhere"),
+        (["folder", "."], "no pictures in ."),
+        (["folder", ".", "--checkpoint", "mona_lisa"], "no checkpoint mona_lisa; shipped styles: "),
+        (["process", "nowhere.jpg"], "no picture nowhere.jpg"),
+    ],
+)
+def test_what_cannot_work_is_one_line(
+    arguments: list[str], words: str, capsys: Capture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert call("benchmark", *arguments) == 2
+    error = capsys.readouterr().err
+    assert words in error
+    assert error.startswith("error: ")
+    assert error.count("\n") == 1
+
+
+def test_what_another_process_cannot_do_is_one_line(capsys: Capture, tmp_path: Path) -> None:
+    assert call("benchmark", "beside", "--rounds", 1, "folder", tmp_path, "--backend", "abacus") == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: argument --backend: invalid choice: 'abacus'")
+    assert error.count("\n") == 1
+
+
+def test_ratios_are_of_times_of_the_same_round() -> None:
+    slow, fast = [4.0, 8.0, 3.0], [2.0, 2.0, 3.0]
+    assert ratio(slow, fast) == "2.00 times the speed (1.00 to 4.00)"
+    assert summary(slow) == f"{statistics.median(slow):.3f} (3.000 to 8.000)"
+    with pytest.raises(ValueError, match="zip"):
+        ratio(slow, fast[:2])
+
+
+def test_shares_are_of_what_the_machine_can_do(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+    """4 GFLOP in 20 ms on a machine of 1000 GFLOP/s are a fifth."""
+    monkeypatch.setattr(speed, "count_operations", lambda checkpoint, size: 4e9)
+    monkeypatch.setattr(speed, "passes", lambda checkpoint, size, rounds: {"torch": [0.01, 0.03, 0.02]})
+    assert call("benchmark", "inference", "--checkpoint", "a/b.onnx", "--sizes", 64) == 0
+    assert capsys.readouterr().out.splitlines()[-1].split() == ["b", "64x64", "torch", "20.0", "0.20"]
+
+
+def test_options_of_the_other_benchmark_are_its_own() -> None:
+    args = parse(["beside", "--rounds", "2", "train", "--only", "compact", "--rounds", "5"])
+    assert (args.rounds, args.of) == (2, ["train", "--only", "compact", "--rounds", "5"])
+    assert benchmark.parse(["beside", "folder", "train"]).of == ["folder", "train"]

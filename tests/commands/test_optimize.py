@@ -1,0 +1,70 @@
+"""``faststyle optimize``."""
+
+import json
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from faststyle.imaging.images import read_picture
+from helpers import call, noise
+
+
+def test_a_photograph_is_painted_and_measured(photo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Image.fromarray(noise(40, 40, seed=2)).save(tmp_path / "painting.png")
+    small = ("image_size=32", "style.size=32", "loss_network=compact", "steps=2", f"hydra.run.dir={tmp_path / 'run'}")
+    assert call("optimize", f"content={photo}", f"style.image={tmp_path / 'painting.png'}", *small) == 0
+    out = capsys.readouterr().out
+    assert "objective " in out
+    figures = json.loads((tmp_path / "run" / "result.json").read_text())["evaluation"]
+    content, style = figures["content_error"], figures["style_error"]
+    assert f"measured: content error {content:.3f}, style error {style:.4f}" in out
+    assert read_picture(tmp_path / "run" / "stylized.png").size == (43, 32)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        ([], "error: content: set content=PATH to a photograph"),
+        (["content=nowhere.jpg"], "no picture nowhere.jpg"),
+        (["content={photo}", "style.image=nowhere.jpg"], "error: style.image: no picture nowhere.jpg"),
+        (["content={photo}", "style.image={photo}", "steps=abc"], "error: steps: Value 'abc'"),
+        (["style=nope"], "Could not find 'style/nope'"),
+        (["foo=1"], "error: unknown setting foo; --help lists all"),
+    ],
+)
+def test_what_cannot_work_is_one_line(
+    overrides: list[str],
+    words: str,
+    photo: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    small = ("loss_network=compact", "style.size=32", "image_size=32", "hydra.run.dir=run")
+    assert call("optimize", *small, *[override.format(photo=photo) for override in overrides]) == 2
+    out, error = capsys.readouterr()
+    assert words in error
+    assert error.startswith("error: ")
+    assert (out, error.count("\n")) == ("", 1)
+    assert not list(tmp_path.rglob("stylized.png"))
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("optimizer=sgd", "error: optimizer must be one of lbfgs, adam, found 'sgd'"),
+        ("init=paper", "error: init must be one of content, style, noise, found 'paper'"),
+        ("loss.style_layers=[relu9_9]", "error: unknown layer relu9_9"),
+    ],
+)
+def test_what_the_work_shows_is_the_last_line(
+    override: str, words: str, photo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """After the start of its progress."""
+    small = ("loss_network=compact", "style.size=32", "image_size=32", f"hydra.run.dir={tmp_path / 'run'}")
+    assert call("optimize", f"content={photo}", f"style.image={photo}", *small, override) == 2
+    error = capsys.readouterr().err
+    assert "Traceback" not in error
+    assert error.splitlines()[-1].startswith(words)

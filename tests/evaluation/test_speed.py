@@ -1,0 +1,161 @@
+"""Measuring speed: what is timed, in which order, under which conditions. The times themselves are the machine's."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+
+from faststyle.errors import FaststyleError
+from faststyle.evaluation import speed
+from faststyle.inference.backends import BACKENDS
+
+
+def test_calls_take_turns_and_the_first_rounds_do_not_count() -> None:
+    calls: list[str] = []
+    taken = speed.alternate({name: lambda name=name: calls.append(name) for name in "ab"}, rounds=2, warm_up=1)
+    assert calls == ["a", "b"] * 3
+    assert {name: len(each) for name, each in taken.items()} == {"a": 2, "b": 2}
+
+
+def test_seconds_are_between_start_and_end_of_the_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter([10.0, 12.5])
+    monkeypatch.setattr(speed, "time", SimpleNamespace(perf_counter=lambda: next(clock)))
+    calls: list[int] = []
+    assert speed.seconds(lambda: calls.append(1)) == 2.5
+    assert calls == [1]
+
+
+def test_the_rate_is_that_of_the_matrix_product(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a clock by which each product takes a second, and small matrices in place of the large."""
+    products: list[Any] = []
+
+    def one_second(call: Any) -> float:
+        products.append(call())
+        return 1.0
+
+    monkeypatch.setattr(speed, "seconds", one_second)
+    monkeypatch.setattr(torch, "rand", lambda *sides: torch.full((2, 2), 3.0))
+    assert speed.matmul_rate() == 2 * 4096**3
+    assert products
+    assert all(torch.equal(product, torch.full((2, 2), 18.0)) for product in products)
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="Linux tells it in /proc")
+def test_peak_memory_is_the_largest_so_far(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = int(Path("/proc/self/status").read_text().split("VmRSS:")[1].split()[0]) / 2**20
+    assert now <= speed.peak_memory() < 100
+    monkeypatch.setattr(Path, "read_text", lambda path: "VmPeak:\t 9 kB\nVmHWM:\t 3145728 kB\nVmRSS:\t 7 kB\n")
+    assert speed.peak_memory() == 3
+
+
+def test_peak_memory_where_there_is_no_proc(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Path, "exists", lambda path: False)
+    monkeypatch.setattr(speed.resource, "getrusage", lambda who: SimpleNamespace(ru_maxrss=3 * 2**30))
+    assert speed.peak_memory() == 3
+
+
+def test_operations_are_two_for_each_multiplication(tiny_style: Path) -> None:
+    """Against the convolutions of ``make_config``'s network written out, for 32 px: channels in, out, kernel, side."""
+    convolutions = [(3, 4, 9, 32), (4, 8, 3, 16), (8, 16, 3, 8)]
+    convolutions += [(16, 16, 3, 8), (16, 16, 3, 8)]
+    convolutions += [(16, 8, 3, 16), (8, 4, 3, 32), (4, 3, 9, 32)]
+    expected = sum(2 * c_in * c_out * kernel**2 * side**2 for c_in, c_out, kernel, side in convolutions)
+    assert speed.count_operations(str(tiny_style), 32) == expected
+    assert speed.count_operations(str(tiny_style), 64) == 4 * expected
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".onnx"])
+def test_every_installed_back_end_that_reads_the_file_is_timed(tiny_style: Path, suffix: str) -> None:
+    able = [name for name, engine in BACKENDS.items() if engine.installed() and suffix in engine.suffixes]
+    taken = speed.passes(str(tiny_style.with_suffix(suffix)), 16, rounds=2)
+    assert list(taken) == able
+    assert all(len(each) == 2 and min(each) > 0 for each in taken.values())
+
+
+def test_whole_processes_and_their_stages(tiny_style: Path, photo: Path) -> None:
+    taken, stages = speed.processes([str(tiny_style)], photo, rounds=1)
+    assert list(taken) == list(stages) == [str(tiny_style), "style.onnx"]
+    for name, (whole,) in taken.items():
+        assert list(stages[name]) == ["import", "load", "read", "pass", "write"]
+        assert all(stage > 0 for stage in stages[name].values())
+        assert whole > 0
+
+
+def test_a_folder_is_counted_with_its_bad_files(photos: Path, tiny_style: Path, tmp_path: Path) -> None:
+    shutil.copytree(photos, tmp_path / "photos")
+    (tmp_path / "photos" / "bad.jpg").write_text("no picture")
+    count, rates = speed.folder_rates(tmp_path / "photos", str(tiny_style), "onnxruntime")
+    assert count == 7
+    assert list(rates) == ["one after the other", "side by side"]
+    assert all(rate > 0 for rate in rates.values())
+    assert len(list((tmp_path / "photos").rglob("*.*"))) == 7
+
+
+class TestBesideWork:
+    @pytest.fixture
+    def started(self, monkeypatch: pytest.MonkeyPatch) -> list[subprocess.Popen[bytes]]:
+        """The busy processes, real ones."""
+        started: list[subprocess.Popen[bytes]] = []
+        popen = subprocess.Popen
+
+        def start(*args: Any, **kwargs: Any) -> subprocess.Popen[bytes]:
+            started.append(popen(*args, **kwargs))
+            return started[-1]
+
+        monkeypatch.setattr(subprocess, "Popen", start)
+        return started
+
+    def test_alone_and_beside_a_busy_process_in_turns(
+        self, started: list[subprocess.Popen[bytes]], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        runs: list[tuple[str, int]] = []
+
+        def run(command: list[str], environment: Mapping[str, str]) -> str:
+            assert command[1:] == ["-m", "faststyle", "benchmark", "folder", "x"]
+            assert environment["PATH"] == os.environ["PATH"]
+            runs.append((environment["OMP_WAIT_POLICY"], sum(process.poll() is None for process in started)))
+            return f"6 files\nfiles/s: {len(runs)}\n"
+
+        monkeypatch.setattr(speed, "_run", run)
+        rates = speed.rates_beside_work(["benchmark", "folder", "x"], rounds=2)
+        assert runs == [("ACTIVE", 0), ("ACTIVE", 1), ("PASSIVE", 0), ("PASSIVE", 1)] * 2
+        assert rates == {
+            "spinning, alone": [1, 5],
+            "spinning, beside a busy process": [2, 6],
+            "sleeping, alone": [3, 7],
+            "sleeping, beside a busy process": [4, 8],
+        }
+        assert all(process.poll() is not None for process in started)
+
+    def test_the_busy_process_ends_with_a_failure(
+        self, started: list[subprocess.Popen[bytes]], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def fail(command: list[str], environment: Mapping[str, str]) -> str:
+            if started:
+                raise FaststyleError("no pictures")
+            return "1"
+
+        monkeypatch.setattr(speed, "_run", fail)
+        with pytest.raises(FaststyleError, match="no pictures"):
+            speed.rates_beside_work(["benchmark", "folder", "x"], rounds=1)
+        assert [process.poll() is None for process in started] == [False]
+
+
+def test_a_process_that_fails_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    results = [(0, "printed", ""), (2, "", "a note\nerror: no pictures in x\n"), (9, "", "")]
+
+    def run(command: list[str], **options: Any) -> subprocess.CompletedProcess[str]:
+        return subprocess.CompletedProcess(command, *results.pop(0))
+
+    monkeypatch.setattr(subprocess, "run", run)
+    assert speed._run(["a"]) == "printed"
+    with pytest.raises(FaststyleError, match=r"^no pictures in x$"):
+        speed._run(["a"])
+    with pytest.raises(FaststyleError, match=r"^a ended with 9$"):
+        speed._run(["a"])

@@ -1,0 +1,280 @@
+"""Whole trainings: what they write, resuming after kill -9 bit for bit, signals, a loss that is not finite."""
+
+import csv
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from faststyle.checkpoint import Checkpoint, read_checkpoint, save_weights
+from faststyle.errors import CheckpointError, ConfigError, NonFiniteLossError
+from faststyle.experiments.application import compose_settings
+from faststyle.experiments.run_training import find_checkpoint, make_recipe
+from faststyle.experiments.schema import TrainConfig
+from faststyle.experiments.train import train
+from faststyle.imaging import sample_photos
+from faststyle.modeling.transformer_net import TransformerNet
+from faststyle.resources import COMMAND
+from faststyle.training import loggers
+from faststyle.training.loggers import CsvLogger
+from faststyle.training.module import StyleTransferModule
+from helpers import make_config
+
+
+def run(*overrides: str) -> Path:
+    return train(compose_settings("train", TrainConfig, list(overrides)))
+
+
+def losses(run_dir: Path) -> dict[int, tuple[float, float, float]]:
+    """Each step's losses, from the newest metrics file of a run."""
+    path = max(run_dir.rglob("metrics.csv"), key=lambda path: path.parent.name)
+    with path.open() as file:
+        return {
+            int(row["step"]): (float(row["loss"]), float(row["content_loss"]), float(row["style_loss"]))
+            for row in csv.DictReader(file)
+        }
+
+
+def same_tensors(a: Checkpoint, b: Checkpoint) -> bool:
+    return all(np.array_equal(array.astype(np.float16), b.tensors[name]) for name, array in a.tensors.items())
+
+
+def test_a_run_writes_everything(train_overrides: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    logged: list[tuple[np.ndarray, int]] = []
+    monkeypatch.setattr(CsvLogger, "log_picture", lambda self, picture, step: logged.append((picture, step)))
+    path = run(*train_overrides, "trainer.sample_every=3", f"output={tmp_path / 'w.safetensors'}")
+    assert path == tmp_path / "w.safetensors"
+    weights, folder = read_checkpoint(path), tmp_path / "run"
+    recipe, outcome = weights.header.recipe, weights.header.outcome
+    assert recipe is not None
+    assert (recipe.style.name, recipe.style.image, recipe.style.artist) == ("painting", "painting.png", None)
+    assert (recipe.loss.style_weight, recipe.max_steps, recipe.data.root) == (10, 4, "photos0")
+    assert outcome is not None
+    assert outcome.step == 4
+    assert set(outcome.losses) == {"loss", "content_loss", "style_loss", "tv_loss"}
+    assert min(outcome.evaluation["style_error"], outcome.evaluation["content_error"]) > 0
+
+    samples = sorted((folder / "samples").iterdir())
+    assert [sample.name for sample in samples] == ["step-000003.png", "step-000004.png"]
+    for (picture, step), sample in zip(logged, samples, strict=True):
+        with Image.open(sample) as grid:
+            assert grid.size == (48 + 4 + 36 + 4 + 36, 36 + 4 + 36)  # the style and two photographs, gaps between
+            assert np.array_equal(np.asarray(grid), picture)
+        assert sample.stem == f"step-{step:06d}"
+
+    assert sorted(losses(folder)) == [0, 1, 2, 3]
+    (checkpoint,) = (folder / "checkpoints").iterdir()
+    assert checkpoint.name == "step-000004.ckpt"
+    assert checkpoint.stat().st_size < 300_000  # no loss network in it
+    assert same_tensors(read_checkpoint(checkpoint), weights)
+    assert read_checkpoint(checkpoint).header.recipe == recipe
+
+
+def test_every_term_of_the_loss_trains(train_overrides: list[str]) -> None:
+    terms = ("loss.patch_weight=1", "loss.histogram_weight=1", "loss.tv_weight=1", "loss.statistic=covariance")
+    layers = ("loss.patch_layers=[relu2_1]", "loss.histogram_layers=[relu1_1]")
+    outcome = read_checkpoint(run(*train_overrides, *terms, *layers)).header.outcome
+    assert outcome is not None
+    assert {"patch_loss", "histogram_loss", "tv_loss"} < set(outcome.losses)
+    assert all(0 < value < float("inf") for value in outcome.losses.values())
+
+
+def test_quickstart_ends_with_a_picture_and_what_to_do_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(sample_photos, "CROPS_EACH", 1)
+    small = ("data.image_size=32", "style.size=64", "trainer=cpu", "trainer.max_steps=2")
+    with caplog.at_level(logging.INFO):
+        weights = run("experiment=quickstart", *small, f"cache_dir={tmp_path}", f"run_dir={tmp_path / 'run'}")
+    recipe = read_checkpoint(weights).header.recipe
+    assert recipe is not None
+    assert (recipe.loss_network.architecture, recipe.init) == ("compact", "starry_night.safetensors")
+    with Image.open(tmp_path / "run" / "preview.png") as preview:
+        assert preview.height == 400
+        assert preview.width > 1200
+    assert f"{COMMAND} stylize photo.jpg --checkpoint {weights}" in caplog.text
+    assert "data=coco2017" in caplog.text
+
+
+def test_training_lowers_the_loss(train_overrides: list[str], tmp_path: Path) -> None:
+    run(*train_overrides, "trainer.max_steps=40", "trainer.sample_every=1000")
+    rows = losses(tmp_path / "run")
+    first, last = (sum(rows[i][0] for i in steps) for steps in (range(5), range(35, 40)))
+    assert last < 0.7 * first
+
+
+def test_every_weight_is_trained_from_init_on(train_overrides: list[str], tmp_path: Path) -> None:
+    start = TransformerNet(make_config(padding="replicate", patch=2))
+    save_weights(tmp_path / "start.safetensors", start)
+    change = ("network.padding=replicate", "network.patch=2", f"init={tmp_path / 'start.safetensors'}")
+    trained = read_checkpoint(run(*train_overrides, *change)).tensors
+    for name, before in read_checkpoint(tmp_path / "start.safetensors").tensors.items():
+        assert not np.array_equal(before, trained[name]) or name.endswith("convolution.bias")  # a norm undoes it
+        assert np.abs(before - trained[name]).max() < 0.02
+
+
+# The command line of a training that is killed at step 16.
+DIE = """
+import os, signal, sys
+from faststyle.training.module import StyleTransferModule
+step = StyleTransferModule.training_step
+def die(self, *batch):
+    if self.global_step == 16:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return step(self, *batch)
+StyleTransferModule.training_step = die
+sys.argv[0] = "train"
+from faststyle.commands.main import main
+main("train")
+"""
+
+
+def start(line: list[str], folder: Path) -> subprocess.Popen[str]:
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    return subprocess.Popen([sys.executable, *line], cwd=folder, env=environment, stderr=subprocess.PIPE, text=True)
+
+
+@pytest.mark.slow
+def test_kill_9_then_resume_auto_is_bit_for_bit(
+    train_overrides: list[str], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    steps = [*train_overrides, "trainer.max_steps=30", "trainer.checkpoint_every=7", "trainer.sample_every=1000"]
+    killed = [*steps, f"run_dir={tmp_path / 'killed'}"]
+    process = start(["-c", DIE, *killed], tmp_path)
+    whole = run(*steps, f"run_dir={tmp_path / 'whole'}")
+    _, printed = process.communicate()
+    assert process.returncode == -signal.SIGKILL, printed
+    assert not list((tmp_path / "killed").glob("*.safetensors"))
+
+    with caplog.at_level(logging.INFO):
+        resumed = run(*killed, "resume=auto")
+    assert f"resume: {tmp_path / 'killed' / 'checkpoints' / 'step-000014.ckpt'}" in caplog.text
+    expected, found = losses(tmp_path / "whole"), losses(tmp_path / "killed")
+    assert found == {step: expected[step] for step in range(14, 30)}  # none before the checkpoint is done again
+    a, b = read_checkpoint(whole), read_checkpoint(resumed)
+    assert same_tensors(a, b)
+    assert a.header.outcome is not None
+    assert b.header.outcome is not None
+    assert a.header.outcome.losses == b.header.outcome.losses
+    assert a.header.outcome.evaluation["style_error"] == b.header.outcome.evaluation["style_error"]
+    checkpoints = [torch.load(path, weights_only=True) for path in sorted(tmp_path.glob("*/checkpoints/*-000030.ckpt"))]
+    states = [checkpoint["optimizer_states"][0]["state"] for checkpoint in checkpoints]
+    assert all(torch.equal(value, states[1][i][key]) for i, state in states[0].items() for key, value in state.items())
+
+
+@pytest.mark.slow
+def test_ctrl_c_saves_everything(train_overrides: list[str], tmp_path: Path) -> None:
+    """A real process, which would else go on for minutes."""
+    folder = tmp_path / "run"
+    long = [*train_overrides, "trainer.max_steps=5000", "trainer.checkpoint_every=5"]
+    process = start(["-m", "faststyle", "train", *long], tmp_path)
+    while process.poll() is None and not list(folder.glob("checkpoints/*.ckpt")):
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, printed = process.communicate()
+    assert process.returncode == 130, printed
+    assert "Traceback" not in printed
+    outcome = read_checkpoint(folder / "painting.safetensors").header.outcome
+    assert outcome is not None
+    assert 5 <= outcome.step < 5000
+    assert (folder / "checkpoints" / f"step-{outcome.step:06d}.ckpt").exists()
+
+
+def test_a_signal_ends_after_the_step_and_resume_goes_on(
+    train_overrides: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    step = StyleTransferModule.training_step
+
+    def interrupted(self: StyleTransferModule, crops: torch.Tensor, batch_idx: int) -> torch.Tensor:
+        if self.global_step == 1:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return step(self, crops, batch_idx)
+
+    before = signal.getsignal(signal.SIGTERM)
+    with monkeypatch.context() as patch:
+        patch.setattr(StyleTransferModule, "training_step", interrupted)
+        with pytest.raises(SystemExit) as stop:
+            run(*train_overrides)
+    assert stop.value.code == 143
+    assert signal.getsignal(signal.SIGTERM) == before
+    assert "interrupted at step 2; resume=auto continues" in caplog.text
+    outcome = read_checkpoint(tmp_path / "run" / "painting.safetensors").header.outcome
+    assert outcome is not None
+    assert outcome.step == 2
+    assert (tmp_path / "run" / "checkpoints" / "step-000002.ckpt").exists()
+    run(*train_overrides, "resume=auto")
+    assert sorted(losses(tmp_path / "run")) == [2, 3]
+
+
+def test_a_non_finite_loss_stops_and_leaves_no_weights(train_overrides: list[str], tmp_path: Path) -> None:
+    overflow = ("loss.normalize=paper", "loss.style_weight=1e38", "loss.content_weight=1e38")
+    with pytest.raises(NonFiniteLossError, match="not finite at step 1: .*last good checkpoint: none"):
+        run(*train_overrides, *overflow)
+    assert not list((tmp_path / "run").rglob("*.safetensors"))
+    assert not list((tmp_path / "run").rglob("*.ckpt"))
+
+
+def test_resume_of_a_finished_run_only_exports_and_of_another_recipe_is_refused(
+    train_overrides: list[str], tmp_path: Path
+) -> None:
+    first = run(*train_overrides)
+    again = run(*train_overrides, "resume=auto", f"run_dir={tmp_path / 'sibling'}")
+    assert again != first
+    assert same_tensors(read_checkpoint(first), read_checkpoint(again))
+    with pytest.raises(ConfigError, match=r"^resume: .* was trained with seed=0, now 1$"):
+        run(*train_overrides, "resume=auto", "seed=1")
+
+    (path,) = (tmp_path / "run").rglob("*.ckpt")
+    checkpoint = torch.load(path, weights_only=True)
+    del checkpoint["hyper_parameters"]["recipe"]["seed"]
+    torch.save(checkpoint, path)
+    with pytest.raises(ConfigError, match=f"^resume: {path} is from another version of faststyle$"):
+        run(*train_overrides, f"resume={path}")
+
+
+def test_resume_auto_takes_the_newest_of_this_run_then_of_its_siblings(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    own = tmp_path / "runs" / "own"
+    assert find_checkpoint(None, own) is None
+    with caplog.at_level(logging.INFO):
+        assert find_checkpoint("auto", own) is None
+    assert f"resume: nothing in {tmp_path / 'runs'}, starting afresh" in caplog.text
+    for date, name in ((1, "own/checkpoints/b.ckpt"), (2, "own/checkpoints/a.ckpt"), (3, "other/checkpoints/c.ckpt")):
+        path = tmp_path / "runs" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+        os.utime(path, (date, date))
+    assert find_checkpoint("auto", own) == own / "checkpoints" / "a.ckpt"
+    assert find_checkpoint("auto", tmp_path / "runs" / "new") == tmp_path / "runs" / "other" / "checkpoints" / "c.ckpt"
+    assert find_checkpoint(str(own / "checkpoints" / "b.ckpt"), own) == own / "checkpoints" / "b.ckpt"
+    with pytest.raises(CheckpointError, match="^resume: no checkpoint nowhere$"):
+        find_checkpoint("nowhere", own)
+
+
+def test_a_missing_package_is_told_before_anything_is_packed(
+    train_overrides: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(loggers.LOGGERS, "csv", replace(loggers.LOGGERS["csv"], package="no_such_package"))
+    with pytest.raises(ConfigError, match="^logger.kind=csv needs a package: pip install no_such_package$"):
+        run(*train_overrides)
+    assert not (tmp_path / "packs").exists()
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_paintings_title_is_not_given_to_another_picture(train_overrides: list[str]) -> None:
+    def style_of(*overrides: str) -> tuple[str | None, str | None]:
+        style = make_recipe(compose_settings("train", TrainConfig, list(overrides))).style
+        return style.image, style.artist
+
+    assert style_of(*train_overrides[1:], "style=the_scream") == ("the_scream.jpg", "Edvard Munch")
+    assert style_of(*train_overrides, "style=the_scream") == ("painting.png", None)
