@@ -60,7 +60,9 @@ def imports(tree: ast.AST) -> Iterator[str]:
 
 def imported_at_run_time(path: Path) -> set[str]:
     tree = ast.parse(path.read_text())
-    tree.body = [node for node in tree.body if not (isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test))]
+    tree.body = [
+        node for node in tree.body if not (isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test))
+    ]
     return set(imports(tree))
 
 
@@ -114,8 +116,9 @@ def test_applying_a_style_on_a_cpu_loads_no_torch(tiny_style: Path, suffix: str)
     assert suffix == ".safetensors" or "onnx" not in loaded
 
 
-def test_a_wrong_setting_answers_before_torch_is_loaded() -> None:
-    code = "import sys; sys.argv = ['faststyle', 'train', 'style.image=missing.jpg', 'data.root=x', 'run_dir=x', 'hydra.run.dir=.', 'hydra.output_subdir=null']\n"
+def test_a_wrong_setting_answers_before_torch_is_loaded(tmp_path: Path) -> None:
+    arguments = ["faststyle", "train", "style.image=missing.jpg", "data.root=x", f"hydra.run.dir={tmp_path}"]
+    code = f"import sys; sys.argv = {arguments}\n"
     code += "from faststyle.commands.main import main\ntry: main()\nexcept SystemExit as stop: assert stop.code == 2"
     assert not loaded_by(code) & {"torch", "pytorch_lightning", "wandb"}
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from faststyle.modeling.transformer_net import TransformerNet
 
 FORMAT = 2
+READABLE_TYPES = {"F16", "F32", "F64", "I64"}  # in safetensors' words; NumPy has no bfloat16 of its own
 
 Tensors = dict[str, NDArray[Any]]
 
@@ -147,11 +148,14 @@ def _read_safetensors(path: Path) -> tuple[Tensors, Any]:
     try:
         with safetensors.safe_open(path, "np") as file:
             values = json.loads((file.metadata() or {})[METADATA_KEY])
-            return {name: file.get_tensor(name) for name in file.keys()}, values  # noqa: SIM118 - no mapping
+            names = list(file.keys())
+            foreign = {file.get_slice(name).get_dtype() for name in names} - READABLE_TYPES
+            if foreign:
+                known = ", ".join(sorted(READABLE_TYPES))
+                raise CheckpointError(f"{path} holds numbers of type {min(foreign)}, expected {known}")
+            return {name: file.get_tensor(name) for name in names}, values
     except safetensors.SafetensorError as error:
         raise CheckpointError(f"{path} is no whole safetensors file ({error})") from error
-    except TypeError as error:  # NumPy has no bfloat16
-        raise CheckpointError(f"{path} holds numbers of a type that is not read ({error})") from error
     except (KeyError, json.JSONDecodeError) as error:
         raise CheckpointError(f"{path} is no faststyle weights file: it has no {METADATA_KEY!r} metadata") from error
 

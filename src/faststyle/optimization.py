@@ -9,7 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from faststyle.errors import ConfigError, NonFiniteLossError
+from faststyle.config import one_of
+from faststyle.errors import NonFiniteLossError
 from faststyle.losses.perceptual_loss import PerceptualLoss, Region
 
 COARSEST_SIDE = 32  # pixels, of the coarsest picture
@@ -61,8 +62,7 @@ def optimize_pyramid(
     build_loss: the loss for pictures at a share (0 to 1) of their full size. init: where the coarsest starts, a key of
     ``INITS``. Yields, and raises, as ``optimize`` does; the numbers run on, and step 0 is the coarsest's only.
     """
-    if init not in INITS:
-        raise ConfigError(f"init must be one of {', '.join(INITS)}, found {init!r}")
+    one_of("init", init, INITS)
     image: Tensor | None = None
     for level, (height, width) in enumerate(pyramid((content.shape[-2], content.shape[-1]), scales)):
         small = resize(content, height, width)
@@ -83,8 +83,7 @@ def optimize(
     is its usual one. Raises ``ConfigError`` on another optimiser, ``NonFiniteLossError`` in place of a step whose loss
     is not finite.
     """
-    if optimizer not in OPTIMIZERS:
-        raise ConfigError(f"optimizer must be one of {', '.join(OPTIMIZERS)}, found {optimizer!r}")
+    one_of("optimizer", optimizer, OPTIMIZERS)
     objective = _Objective(loss, content, start)
     settings = {} if learning_rate is None else {"lr": learning_rate}
     algorithm = OPTIMIZERS[optimizer]([objective.pixels], **settings)

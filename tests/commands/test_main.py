@@ -4,6 +4,7 @@ import argparse
 import importlib.metadata
 import importlib.util
 import json
+import os
 import re
 import subprocess
 import sys
@@ -76,6 +77,17 @@ def test_a_door_gives_the_whole_command_line_to_its_command(monkeypatch: pytest.
         main("styles")
     assert stop.value.code == 0
     assert capsys.readouterr().out.startswith("usage: faststyle styles ")
+
+
+@pytest.mark.parametrize("word", ["--help", "styles"])
+def test_a_reader_that_has_enough_ends_it_quietly(word: str) -> None:
+    """As ``head`` does. A process, since it is its stdout that breaks."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    line = [sys.executable, "-m", "faststyle", word]
+    done = subprocess.run(line, stdout=writing, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (1, "")
 
 
 def is_hydra(command: str) -> bool:

@@ -79,12 +79,12 @@ def test_auto_is_vgg19_where_it_can_or_must_be(
 def test_a_normalized_loss_network_answers_alike_in_all_filters(vgg_weights: Path) -> None:
     pictures = torch.rand(2, 3, 32, 32)
     loss = make_loss(style_layers={"relu1_1": 1.0})
-    plain = load_configured_loss_network(of_loss_network(weights=str(vgg_weights)), loss, pictures)
+    plain = load_configured_loss_network(of_loss_network(weights=str(vgg_weights)), loss, lambda: pictures)
     assert set(plain.layers) == {"relu1_1", "relu2_1"}
     assert not any(weight.requires_grad for weight in plain.parameters())
     assert plain(pictures)["relu1_1"].mean((0, 2, 3)).std() > 0.01
     config = of_loss_network(weights=str(vgg_weights), normalized=True)
-    means = load_configured_loss_network(config, loss, pictures)(pictures)["relu1_1"].mean((0, 2, 3))
+    means = load_configured_loss_network(config, loss, lambda: pictures)(pictures)["relu1_1"].mean((0, 2, 3))
     torch.testing.assert_close(means[means > 0], torch.ones_like(means[means > 0]))
 
 

@@ -32,6 +32,7 @@ def test_paintings_are_those_of_the_folders_that_are_there(settings: DistillConf
         ({"paintings": ["nowhere", "no"]}, DataError, "paintings: no pictures in nowhere, no$"),
         ({"painting_sizes": [64, 16]}, ConfigError, "painting_sizes must be at least data.image_size=32, found "),
         ({"root": "nowhere"}, DataError, "data.root: nowhere is none of: "),
+        ({"layers": ["relu3_2", "relu4_1"]}, ConfigError, "layers must hold those of policy, too: relu1_2, relu2_2, "),
         ({"init": "nowhere.ckpt"}, CheckpointError, "init: no checkpoint nowhere.ckpt$"),
         ({"resume": "nowhere.ckpt"}, CheckpointError, "resume: no checkpoint nowhere.ckpt$"),
         ({"output": "weights.pth"}, CheckpointError, r"output: cannot write .* ends in \.safetensors"),

@@ -1,6 +1,7 @@
 """Whole distillations: the weights serve as a loss network, and starting, resuming and refusing as in training."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -72,15 +73,19 @@ def test_the_weights_are_a_loss_network_that_says_what_it_is(overrides: list[str
 
 
 def test_resume_goes_on_after_a_crash_bit_for_bit(
-    overrides: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    overrides: list[str], photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    overrides = [*overrides, "trainer.checkpoint_every=2"]
+    """Student, transformer and both optimisers: with one painting each step takes the transformer of the last."""
+    (tmp_path / "paintings").mkdir()
+    shutil.copy(photos / "0.jpg", tmp_path / "paintings")
+    one = f"paintings=[{tmp_path / 'paintings'}]"
+    overrides = [*overrides, one, "trainer.max_steps=5", "trainer.checkpoint_every=2"]
     straight = run(*overrides).read_bytes()
     again = [*overrides, f"run_dir={tmp_path / 'other' / 'again'}", "resume=auto"]
     step = Distillation.training_step
 
     def crash(self: Distillation, crops: torch.Tensor, batch_idx: int) -> torch.Tensor:
-        if self.global_step == 2:
+        if self.global_step == 3:
             raise OSError("crash")
         return step(self, crops, batch_idx)
 
@@ -135,7 +140,7 @@ def test_the_log_names_every_step(overrides: list[str], tmp_path: Path) -> None:
     ("override", "error", "words"),
     [
         ("data.holdout=1", ConfigError, "data.holdout must leave two pictures to measure on, found 1"),
-        ("layers=[relu5_1]", LossNetworkError, "it lacks features.7"),
+        ("layers=[relu1_2,relu2_1,relu5_1]", LossNetworkError, "it lacks features.7"),
         ("init={folder}/painting.png", CheckpointError, "^init: .*.png is no checkpoint of such a distillation"),
         ("init={folder}/other.ckpt", CheckpointError, "^init: .*.ckpt is no checkpoint of such a distillation"),
     ],

@@ -16,7 +16,7 @@ import torch
 from PIL import Image
 
 from faststyle.checkpoint import Checkpoint, read_checkpoint, save_weights
-from faststyle.errors import CheckpointError, ConfigError, NonFiniteLossError
+from faststyle.errors import CheckpointError, ConfigError, FaststyleError, LossNetworkError, NonFiniteLossError
 from faststyle.experiments.application import compose_settings
 from faststyle.experiments.run_training import find_checkpoint, make_recipe
 from faststyle.experiments.schema import TrainConfig
@@ -267,6 +267,24 @@ def test_a_missing_package_is_told_before_anything_is_packed(
     monkeypatch.setitem(loggers.LOGGERS, "csv", replace(loggers.LOGGERS["csv"], package="no_such_package"))
     with pytest.raises(ConfigError, match="^logger.kind=csv needs a package: pip install no_such_package$"):
         run(*train_overrides)
+    assert not (tmp_path / "packs").exists()
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("override", "error", "words"),
+    [
+        ("loss_network.weights=nowhere.pth", LossNetworkError, "loss_network.weights: no file nowhere.pth"),
+        ("loss.style_layers=[relu7_1]", LossNetworkError, "unknown layer relu7_1; known: conv1_1"),
+        ("init=starry_night", ConfigError, "init: .*starry_night.* has another network"),
+    ],
+)
+def test_what_cannot_be_built_is_told_before_anything_is_packed(
+    override: str, error: type[FaststyleError], words: str, train_overrides: list[str], tmp_path: Path
+) -> None:
+    with pytest.raises(error, match=f"^{words}") as caught:
+        run(*train_overrides, override)
+    assert "\n" not in str(caught.value)
     assert not (tmp_path / "packs").exists()
     assert not (tmp_path / "run").exists()
 

@@ -1,6 +1,7 @@
 """Which picture goes where; going on past a bad file."""
 
 import json
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -9,13 +10,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from conftest import noise
-from faststyle import batch
-from faststyle.inference.backends import Torch, find_device
-from faststyle.inference.batch import plan, stylize_file, stylize_files
 from faststyle.errors import ImageError
 from faststyle.imaging.images import read_picture
-from faststyle.modeling.transformer_net import TransformerNet
+from faststyle.inference import batch
+from faststyle.inference.batch import plan, stylize_file, stylize_files
+from faststyle.inference.stylizer import Stylizer
+from helpers import noise
 
 
 @pytest.fixture
@@ -76,13 +76,11 @@ def test_refusals(folder: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
-def test_goes_on_past_bad_files(folder: Path, tmp_path: Path, network: TransformerNet) -> None:
-    from faststyle.inference.stylizer import Stylizer
-
+def test_goes_on_past_bad_files(folder: Path, tmp_path: Path, tiny_style: Path) -> None:
     (folder / "aa.jpg").write_bytes(b"")
     (folder / "sub" / "b.png").write_bytes(b"no picture")
     jobs = plan([folder], tmp_path / "out")
-    stylizer = Stylizer(Torch(network, find_device("cpu"), None, "exact"), {})
+    stylizer = Stylizer.load(tiny_style, device="cpu")
     manifest = tmp_path / "new" / "manifest.jsonl"
     errors = stylize_files(stylizer, jobs, size=None, max_megapixels=1, manifest=manifest)
     assert {path.name for path in errors} == {"aa.jpg", "b.png"}
@@ -99,78 +97,83 @@ def test_goes_on_past_bad_files(folder: Path, tmp_path: Path, network: Transform
             assert read_picture(job.target).size == read_picture(job.source).size
 
 
-class Slow:
-    """A stylizer for up to three small pictures at once. most: how many there were."""
+class Meeting:
+    """A stylizer for up to three small pictures at once, each of which waits until there are three."""
 
     def __init__(self) -> None:
-        self.now: list[int] = []
-        self.most = 0
-        self.seen: list[tuple[int, int]] = []  # pixels, lanes
+        self.all_three = threading.Barrier(3, timeout=60)
+        self.workers = 0
+        self.seen: list[tuple[int, int]] = []  # pixels, workers
 
-    def lanes(self, height: int, width: int) -> int:
+    def max_workers(self, height: int, width: int) -> int:
         return 3 if height * width < 1000 else 1
 
-    def stylize(self, photograph: np.ndarray, lanes: int) -> np.ndarray:
-        self.now.append(1)
-        self.most = max(self.most, len(self.now))
-        time.sleep(0.01)
-        self.now.pop()
-        self.seen.append((photograph.size // 3, lanes))
+    def share_cores(self, workers: int) -> None:
+        self.workers = workers
+
+    def stylize(self, photograph: np.ndarray) -> np.ndarray:
+        self.seen.append((photograph.size // 3, self.workers))
+        if photograph.size // 3 < 1000:
+            self.all_three.wait()
         return photograph
 
 
-def test_several_small_pictures_at_once_and_large_ones_last(folder: Path, tmp_path: Path) -> None:
-    for i in range(20):
+def add_small_pictures(folder: Path, count: int) -> None:
+    for i in range(count):
         Image.fromarray(noise(8, 8, seed=i)).save(folder / f"more{i}.png")
+
+
+def test_several_small_pictures_at_once_and_large_ones_last(folder: Path, tmp_path: Path) -> None:
+    add_small_pictures(folder, 20)  # and b.gif
     jobs = plan([folder], tmp_path / "out")
-    stylizer = Slow()
+    stylizer = Meeting()
     manifest = tmp_path / "manifest"
     assert not stylize_files(stylizer, jobs, size=None, max_megapixels=1, manifest=manifest)  # type: ignore[arg-type]
-    assert 1 < stylizer.most <= 3
-    assert [lanes for pixels, lanes in stylizer.seen] == [3] * 21 + [1] * 2
-    assert [pixels for pixels, lanes in stylizer.seen[-2:]] == [1200, 1000]
+    assert [workers for pixels, workers in stylizer.seen] == [3] * 21 + [1] * 2
+    assert [pixels for pixels, workers in stylizer.seen[-2:]] == [1200, 1000]
     assert all(job.target.exists() for job in jobs)
     assert len(manifest.read_text().splitlines()) == len(jobs)
 
 
 def test_few_pictures_are_held_at_a_time(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """However slow the disk is: no thread reads a picture before it has written the one before."""
-    read, written, most = [], [], []
+    read: list[int] = []
+    written: list[int] = []
+    held: list[int] = []
     real_read, real_write = batch.read_picture, batch.write_picture
 
-    def count(*args: Any, **options: Any) -> Any:
+    def count(*arguments: Any, **options: Any) -> Any:
         read.append(1)
-        most.append(len(read) - len(written))
-        return real_read(*args, **options)
+        held.append(len(read) - len(written))
+        return real_read(*arguments, **options)
+
+    def write_slowly(*arguments: Any) -> None:
+        time.sleep(0.02)
+        real_write(*arguments)
+        written.append(1)
 
     monkeypatch.setattr(batch, "read_picture", count)
-    monkeypatch.setattr(
-        batch, "write_picture", lambda *args: (time.sleep(0.02), real_write(*args), written.append(1))[1]
-    )
-    for i in range(30):
-        Image.fromarray(noise(8, 8, seed=i)).save(folder / f"more{i}.png")
-    (folder / "b.gif").unlink()
-    for large in ("a.jpg", "sub/a.png"):
-        (folder / large).unlink()
+    monkeypatch.setattr(batch, "write_picture", write_slowly)
+    for file in (*folder.glob("*.*"), folder / "sub" / "a.png"):
+        file.unlink()
+    add_small_pictures(folder, 30)
     jobs = plan([folder], tmp_path / "out")
-    assert not stylize_files(Slow(), jobs, size=None, max_megapixels=1)  # type: ignore[arg-type]
+    assert not stylize_files(Meeting(), jobs, size=None, max_megapixels=1)  # type: ignore[arg-type]
     assert len(written) == len(jobs) == 30
-    assert max(most) <= 3
+    assert max(held) == 3
 
 
 def test_a_failure_stops_all(folder: Path, tmp_path: Path) -> None:
-    for i in range(20):
-        Image.fromarray(noise(8, 8, seed=i)).save(folder / f"more{i}.png")
-
-    class Broken(Slow):
-        def stylize(self, photograph: np.ndarray, lanes: int) -> np.ndarray:
-            super().stylize(photograph, lanes)
+    class Broken(Meeting):
+        def stylize(self, photograph: np.ndarray) -> np.ndarray:
+            super().stylize(photograph)
             raise ZeroDivisionError
 
+    add_small_pictures(folder, 20)
     stylizer = Broken()
     with pytest.raises(ZeroDivisionError):
         stylize_files(stylizer, plan([folder], tmp_path / "out"), size=None, max_megapixels=1)  # type: ignore[arg-type]
-    assert len(stylizer.seen) <= 3
+    assert len(stylizer.seen) == 3
 
 
 def test_a_manifest_that_cannot_be_written(folder: Path, tmp_path: Path) -> None:
@@ -185,18 +188,18 @@ def test_a_manifest_that_cannot_be_written(folder: Path, tmp_path: Path) -> None
         )
 
 
-def test_alpha_date_and_size(tmp_path: Path, network: TransformerNet) -> None:
-    from faststyle.inference.stylizer import Stylizer
-
+def test_alpha_date_and_size(tmp_path: Path, tiny_style: Path) -> None:
     image = Image.fromarray(noise(40, 60))
     image.putalpha(Image.fromarray(noise(40, 60)[..., 1]))
     exif = Image.Exif()
     exif.get_ifd(0x8769)[0x9003] = "2020:01:02 03:04:05"
     image.save(tmp_path / "a.png", exif=exif.tobytes())
     (job,) = plan([tmp_path / "a.png"], tmp_path / "b.png")
-    stylize_file(Stylizer(Torch(network, find_device("cpu"), None, "exact"), {}), job, size=20, max_megapixels=1)
+    result, ms = stylize_file(Stylizer.load(tiny_style, device="cpu"), job, size=20, max_megapixels=1)
+    assert ms > 0
     before, after = read_picture(tmp_path / "a.png"), read_picture(tmp_path / "b.png")
     assert after.size == (20, 30)
+    assert np.array_equal(after.rgb, result.rgb)
     assert after.alpha is not None
     assert before.alpha is not None
     small = np.asarray(Image.fromarray(before.alpha).resize((30, 20), Image.Resampling.LANCZOS))

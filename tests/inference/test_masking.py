@@ -5,10 +5,10 @@ import logging
 import numpy as np
 import pytest
 
-from conftest import noise
+from faststyle.errors import ConfigError
 from faststyle.imaging.color import luminance
 from faststyle.inference.masking import Composition
-from faststyle.errors import ConfigError
+from helpers import noise
 
 PHOTO = noise(40, 60)
 LEFT = np.zeros((40, 60), np.uint8)
@@ -19,12 +19,15 @@ class Fixed:
     """A stylizer that paints everything in one colour."""
 
     def __init__(self, value: int) -> None:
-        self.value = value
+        self.value, self.workers = value, 1
 
-    def lanes(self, height: int, width: int) -> int:
-        return 100 // self.value
+    def max_workers(self, height: int, width: int) -> int:
+        return 12_000 * 20 // (height * width * self.value)
 
-    def stylize(self, photograph: np.ndarray, lanes: int) -> np.ndarray:
+    def share_cores(self, workers: int) -> None:
+        self.workers = workers
+
+    def stylize(self, photograph: np.ndarray) -> np.ndarray:
         return np.full_like(photograph, self.value)
 
 
@@ -50,7 +53,14 @@ def test_two_styles_and_a_mask() -> None:
     result = both.stylize(PHOTO)
     assert (result[:, :30] == 10).all()
     assert (result[:, 30:] == 20).all()
-    assert both.lanes(40, 60) == 5  # as many as all of them allow
+
+
+def test_as_many_pictures_at_once_as_all_styles_allow() -> None:
+    both = compose([10, 20], [LEFT])
+    assert both.max_workers(40, 60) == both.stylizers[1].max_workers(40, 60) == 5
+    assert both.max_workers(80, 60) == 2
+    both.share_cores(3)
+    assert [stylizer.workers for stylizer in both.stylizers] == [3, 3]  # type: ignore[attr-defined]
 
 
 def test_two_styles_with_a_mask_each_leave_the_rest() -> None:

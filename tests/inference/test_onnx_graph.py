@@ -1,61 +1,128 @@
-"""ONNX files."""
+"""ONNX files: the network's own picture, whatever it is built of, and what is known of it."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import onnx
+import onnxruntime
 import pytest
+import safetensors.numpy
 
-from conftest import make_config, noise
-from faststyle.inference.backends import RUNTIMES
-from faststyle.checkpoint import Checkpoint, load_checkpoint, save_weights
-from faststyle.errors import CheckpointError, ConfigError
-from faststyle.inference.onnx_graph import export_onnx
-from faststyle.inference.stylizer import Stylizer
-from faststyle.modeling.transformer_net import NORMS, PADDINGS, UPSAMPLERS, TransformerNet
+from faststyle import config
+from faststyle.checkpoint import Checkpoint
+from faststyle.errors import CheckpointError
+from faststyle.inference import onnx_graph
+from faststyle.inference.onnx_graph import build_model, export_onnx
+from faststyle.modeling.transformer_net import TransformerNet
+from helpers import noise
 
-onnx = pytest.importorskip("onnx", reason="needs the extra onnx")
-SIZES = [(16, 16), (40, 56), (33, 47), (15, 70), (1, 3)]
+Picture = np.ndarray
+ByPytorch = Callable[[TransformerNet, Picture], Picture]
+MakeStyle = Callable[..., Checkpoint]
+
+TABLES: list[tuple[dict[str, Any], Any]] = [
+    (onnx_graph.UPSAMPLERS, config.UPSAMPLERS),
+    (onnx_graph.NORMS, config.NORMS),
+    (onnx_graph.PAD_MODES, config.PADDINGS),
+]
 
 
-def save_both(network: TransformerNet, folder: Path) -> tuple[Path, Path]:
-    save_weights(folder / "a.safetensors", network.eval(), {"style": {"name": "x"}})
-    export_onnx(load_checkpoint(folder / "a.safetensors"), folder / "a.onnx")
-    return folder / "a.safetensors", folder / "a.onnx"
+def run(path: Path, photograph: Picture) -> Picture:
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    stylized: Picture = session.run(["stylized"], {"photograph": photograph[None]})[0]
+    return stylized[0]
 
 
-@pytest.mark.parametrize("runtime", RUNTIMES)
+def draws_as_pytorch_does(style: Checkpoint, folder: Path, by_pytorch: ByPytorch) -> None:
+    """A valid file, on a multiple of 4 px and on another size."""
+    export_onnx(style, folder / "style.onnx")
+    onnx.checker.check_model(folder / "style.onnx", full_check=True)
+    for photograph in (noise(40, 56), noise(33, 47)):
+        stylized = run(folder / "style.onnx", photograph).astype(int)
+        assert np.abs(stylized - by_pytorch(style.build_network(), photograph)).max() <= 1
+
+
+@pytest.mark.parametrize(("graphs", "known"), TABLES, ids=["upsamplers", "norms", "paddings"])
+def test_every_option_of_a_network_has_its_nodes(graphs: dict[str, Any], known: Any) -> None:
+    assert set(graphs) == set(known)
+
+
+@pytest.mark.parametrize("patch", [1, 2])
 @pytest.mark.parametrize(
-    "change",
-    [{}]
-    + [{"upsample": name} for name in UPSAMPLERS]
-    + [{"norm": name} for name in NORMS]
-    + [{"padding": name} for name in PADDINGS]
-    + [{"patch": 2}, {"patch": 2, "upsample": "pixelshuffle"}],
-    ids=str,
+    ("option", "value"),
+    [
+        (option, value)
+        for option, (_, known) in zip(("upsample", "norm", "padding"), TABLES, strict=True)
+        for value in known
+    ],
 )
-def test_every_network_agrees_with_torch(change: dict[str, object], runtime: str, tmp_path: Path) -> None:
-    pytest.importorskip(runtime)
-    weights, exported = save_both(TransformerNet(make_config(**change)), tmp_path)
-    ours, theirs = Stylizer.load(weights, device="cpu"), Stylizer.load(exported, runtime=runtime)
-    for size in SIZES:
-        photograph = noise(*size)
-        difference = np.abs(ours.stylize(photograph).astype(int) - theirs.stylize(photograph))
-        assert difference.max() <= 1, size
+def test_every_option_draws_as_pytorch_does(
+    option: str, value: str, patch: int, make_style: MakeStyle, tmp_path: Path, by_pytorch: ByPytorch
+) -> None:
+    """One at a time; together with each other: test_backends.py."""
+    draws_as_pytorch_does(make_style(**{option: value, "patch": patch}), tmp_path, by_pytorch)
 
 
-def test_the_file(tmp_path: Path) -> None:
-    weights, exported = save_both(TransformerNet(make_config(width=16, residual_blocks=5)), tmp_path)
-    assert exported.stat().st_size < 1.2 * weights.stat().st_size
-    model = onnx.load(exported)
-    info = json.loads({entry.key: entry.value for entry in model.metadata_props}["faststyle"])
-    assert info["style"] == {"name": "x"}
-    assert info["network"]["width"] == 16
+def shifted_by_half_a_pixel(graph: Any, name: str, x: str) -> str:
+    return onnx_graph._resized(mode="linear", coordinate_transformation_mode="asymmetric")(graph, name, x)
 
 
-def test_refusals(network: TransformerNet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(CheckpointError, match="ends in .onnx"):
-        export_onnx(Checkpoint(network, {}), tmp_path / "a.pb")
-    monkeypatch.setitem(__import__("sys").modules, "onnx", None)
-    with pytest.raises(ConfigError, match="pip install"):
-        export_onnx(Checkpoint(network, {}), tmp_path / "a.onnx")
+def shuffled_by_depth_first(graph: Any, name: str, x: str) -> str:
+    return str(graph.node("DepthToSpace", graph.convolution(name, x), blocksize=2, mode="DCR"))
+
+
+@pytest.mark.parametrize(
+    ("table", "option", "value", "wrong"),
+    [
+        (onnx_graph.UPSAMPLERS, "upsample", "bilinear", shifted_by_half_a_pixel),
+        (onnx_graph.UPSAMPLERS, "upsample", "nearest", onnx_graph.UPSAMPLERS["bilinear"]),
+        (onnx_graph.UPSAMPLERS, "upsample", "pixelshuffle", shuffled_by_depth_first),
+        (onnx_graph.NORMS, "norm", "batch", onnx_graph.NORMS["instance"]),
+        (onnx_graph.PAD_MODES, "padding", "reflect", "edge"),
+        (onnx_graph.PAD_MODES, "padding", "zero", "edge"),
+    ],
+)
+def test_wrong_nodes_are_found_out(
+    table: dict[str, Any],
+    option: str,
+    value: str,
+    wrong: Any,
+    make_style: MakeStyle,
+    tmp_path: Path,
+    by_pytorch: ByPytorch,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(table, value, wrong)
+    with pytest.raises(AssertionError):
+        draws_as_pytorch_does(make_style(**{option: value}), tmp_path, by_pytorch)
+
+
+def test_the_file_says_what_is_known_in_little_more_room_than_weights(make_style: MakeStyle, tmp_path: Path) -> None:
+    style = make_style(width=16, residual_blocks=5)
+    export_onnx(style, tmp_path / "new" / "a.onnx")
+    assert (tmp_path / "new" / "a.onnx").stat().st_size < 1.2 * len(safetensors.numpy.save(style.tensors))
+    model = onnx.load(tmp_path / "new" / "a.onnx")
+    known = json.loads({entry.key: entry.value for entry in model.metadata_props}["faststyle"])
+    assert known == json.loads(style.header.to_json())
+    assert known["recipe"]["style"]["name"] == "starry_night"
+    assert known["network"]["width"] == 16
+
+
+def test_the_graph_takes_and_gives_uint8_pictures_of_any_size(make_style: MakeStyle) -> None:
+    graph = build_model(make_style()).graph
+    for (end,), name in ((graph.input, "photograph"), (graph.output, "stylized")):
+        assert end.name == name
+        assert end.type.tensor_type.elem_type == onnx.TensorProto.UINT8
+        sides = [side.dim_param or side.dim_value for side in end.type.tensor_type.shape.dim]
+        assert sides == [1, "height", "width", 3]
+
+
+def test_another_suffix_is_refused(make_style: MakeStyle, tmp_path: Path) -> None:
+    (tmp_path / "folder.onnx").mkdir()
+    for name in ("a.pb", "folder.onnx"):
+        with pytest.raises(CheckpointError, match=f"cannot write .*{name}: expected a file name that ends in .onnx"):
+            export_onnx(make_style(), tmp_path / name)
+    assert [path.name for path in tmp_path.iterdir()] == ["folder.onnx"]

@@ -1,45 +1,56 @@
 """Applying weights to arrays."""
 
+import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from conftest import noise
-from faststyle.checkpoint import load_checkpoint, save_weights
+from faststyle.checkpoint import Checkpoint, read_checkpoint
 from faststyle.errors import CheckpointError, ConfigError, FaststyleError
+from faststyle.inference import tiling
+from faststyle.inference.backends import BACKENDS, Engine, EngineOptions, OnnxRuntimeEngine, TorchEngine
 from faststyle.inference.stylizer import Stylizer
 from faststyle.modeling.transformer_net import TransformerNet
+from helpers import noise
+
+LARGE = (1200, 300)
+INSTALLED = [name for name, engine in BACKENDS.items() if engine.installed()]
 
 
-@pytest.fixture
-def weights(network: TransformerNet, tmp_path: Path) -> Path:
-    save_weights(tmp_path / "style.safetensors", network, {"style": {"name": "x"}})
-    return tmp_path / "style.safetensors"
-
-
+@pytest.mark.parametrize("backend", INSTALLED)
 @pytest.mark.parametrize("size", [(1, 1), (1, 50), (30, 20), (33, 47), (64, 64)])
-def test_same_size_and_the_networks_values(size: tuple[int, int], weights: Path) -> None:
-    stylizer = Stylizer.load(weights, device="cpu")
+def test_same_size_and_the_networks_values(size: tuple[int, int], backend: str, tiny_style: Path) -> None:
+    stylizer = Stylizer.load(tiny_style, device="cpu", backend=backend)
     photograph = noise(*size)
     stylized = stylizer.stylize(photograph)
     assert stylized.shape == photograph.shape
     assert stylized.dtype == np.uint8
     image = torch.tensor(photograph).permute(2, 0, 1)[None] / 255
     with torch.no_grad():
-        expected = load_checkpoint(weights).network(image)[0].permute(1, 2, 0).numpy() * 255
+        expected = read_checkpoint(tiny_style).build_network()(image)[0].permute(1, 2, 0).numpy() * 255
     assert np.abs(stylized - expected).max() < 0.51
 
 
-def test_the_same_picture_twice_gives_the_same(weights: Path) -> None:
-    stylizer = Stylizer.load(weights)
+def test_the_same_picture_twice_gives_the_same(tiny_style: Path) -> None:
+    stylizer = Stylizer.load(tiny_style)
     assert np.array_equal(stylizer.stylize(noise(40, 30)), stylizer.stylize(noise(40, 30)))
-    assert stylizer.info["style"] == {"name": "x"}
 
 
-def test_read_only_and_strided_arrays(weights: Path) -> None:
-    stylizer = Stylizer.load(weights, device="cpu")
+@pytest.mark.parametrize("name", ["starry_night", "great_wave"])
+def test_a_shipped_style_by_its_name_tells_its_recipe(name: str) -> None:
+    header = Stylizer.load(name, device="cpu").header
+    assert header.recipe is not None
+    assert header.recipe.style.name == name
+    assert header.network.width == 16
+
+
+@pytest.mark.parametrize("backend", INSTALLED)
+def test_read_only_and_strided_arrays(backend: str, tiny_style: Path) -> None:
+    stylizer = Stylizer.load(tiny_style, device="cpu", backend=backend)
     photograph = noise(40, 30)
     photograph = photograph[::-1, ::2]
     photograph.flags.writeable = False
@@ -47,32 +58,147 @@ def test_read_only_and_strided_arrays(weights: Path) -> None:
 
 
 @pytest.mark.parametrize("bad", [np.zeros((4, 4)), np.zeros((4, 4, 4), np.uint8), np.zeros((0, 4, 3), np.uint8)])
-def test_wrong_arrays(bad: np.ndarray, weights: Path) -> None:
+def test_wrong_arrays(bad: np.ndarray, tiny_style: Path) -> None:
     with pytest.raises(FaststyleError, match=r"expected a uint8 \(H, W, 3\) picture, found"):
-        Stylizer.load(weights).stylize(bad)
+        Stylizer.load(tiny_style).stylize(bad)
 
 
-@pytest.mark.parametrize("failure", [MemoryError(), torch.OutOfMemoryError("x"), RuntimeError("can't allocate memory")])
-def test_too_little_memory_is_one_line(failure: Exception, weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(self: object, image: object) -> None:
-        raise failure
+class Failing(Engine):
+    """Raises whatever it is told to."""
 
-    monkeypatch.setattr(TransformerNet, "forward", fail)
-    with pytest.raises(FaststyleError, match="not enough memory for 30x40 pixels"):
-        Stylizer.load(weights).stylize(noise(40, 30))
+    def __init__(self, failure: Exception) -> None:
+        super().__init__(Path(), EngineOptions())
+        self.failure = failure
+
+    def fits_whole(self, height: int, width: int) -> bool:
+        return True
+
+    def stylize(self, photograph: np.ndarray) -> np.ndarray:
+        raise self.failure
 
 
-def test_no_checkpoint(tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match="no checkpoint"):
-        Stylizer.load(tmp_path / "x.safetensors")
+@pytest.mark.parametrize(
+    "failure",
+    [
+        MemoryError(),
+        torch.OutOfMemoryError("x"),
+        RuntimeError("can't allocate memory: you tried to allocate 1 byte"),
+        RuntimeError("std::bad_alloc"),
+    ],
+    ids=repr,
+)
+def test_too_little_memory_is_one_line(failure: Exception) -> None:
+    with pytest.raises(
+        FaststyleError, match="^not enough memory for 30x40 pixels: a smaller --memory or --size helps$"
+    ):
+        Stylizer(Failing(failure)).stylize(noise(40, 30))
 
 
-def test_pictures_beyond_the_memory_go_in_strips(weights: Path) -> None:
-    photograph = noise(1200, 300)
-    needed = 650e6 + 25 * 4 * 1200 * 300
-    whole = Stylizer.load(weights, device="cpu", memory=needed).stylize(photograph)
-    for large, measure, most in (("exact", np.max, 1), ("sampled", np.mean, 20)):
-        stylizer = Stylizer.load(weights, device="cpu", memory=needed - 1e6, large=large)
-        assert measure(np.abs(stylizer.stylize(photograph).astype(int) - whole)) <= most
-    with pytest.raises(ConfigError, match="large pictures go exact or sampled, found 'tiles'"):
-        Stylizer.load(weights, large="tiles")
+@pytest.mark.parametrize("failure", [RuntimeError("shapes do not match"), ZeroDivisionError()], ids=repr)
+def test_other_failures_stay_what_they_are(failure: Exception) -> None:
+    with pytest.raises(type(failure)) as caught:
+        Stylizer(Failing(failure)).stylize(noise(40, 30))
+    assert caught.value is failure
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".ckpt", ".onnx"])
+def test_no_checkpoint(suffix: str, tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match=f"no checkpoint .*x{suffix}$"):
+        Stylizer.load(tmp_path / f"x{suffix}")
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"statistics": "tiles"}, "^statistics must be one of exact, sampled, found 'tiles'$"),
+        ({"precision": "int8"}, "^precision must be one of float32, bfloat16, found 'int8'$"),
+        ({"backend": "tvm"}, "^the back end must be one of auto, onnxruntime, openvino, torch, found 'tvm'$"),
+        ({"device": "tpu"}, "^device must be one of auto, cpu, cuda, mps, found 'tpu'$"),
+    ],
+)
+def test_unknown_options(options: dict[str, Any], words: str, tiny_style: Path) -> None:
+    with pytest.raises(ConfigError, match=words):
+        Stylizer.load(tiny_style, **options)
+
+
+@pytest.fixture
+def needed(tiny_style: Path, monkeypatch: pytest.MonkeyPatch) -> float:
+    """Bytes for ``LARGE``, where ONNX Runtime takes as much as torch: else strips pay only from megapixels on."""
+    monkeypatch.setattr(OnnxRuntimeEngine, "process_bytes", TorchEngine.process_bytes)
+    return TorchEngine(read_checkpoint(tiny_style), EngineOptions()).bytes_needed(*LARGE)
+
+
+@pytest.fixture
+def cut(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
+    """Sizes of the pictures that went in strips."""
+    seen: list[tuple[int, int]] = []
+
+    class Strips(tiling.Strips):
+        def __init__(self, network: TransformerNet, photograph: np.ndarray, rows: int) -> None:
+            seen.append(photograph.shape[:2])
+            super().__init__(network, photograph, rows)
+
+    monkeypatch.setattr(tiling, "Strips", Strips)
+    return seen
+
+
+@pytest.mark.parametrize("backend", ["auto", "torch"])
+@pytest.mark.parametrize(("statistics", "measure", "most"), [("exact", np.max, 1), ("sampled", np.mean, 20)])
+def test_pictures_beyond_the_memory_go_in_strips(
+    backend: str,
+    statistics: str,
+    measure: Callable[[np.ndarray], float],
+    most: int,
+    tiny_style: Path,
+    needed: float,
+    cut: list[tuple[int, int]],
+) -> None:
+    photograph = noise(*LARGE)
+    options: dict[str, Any] = {"device": "cpu", "backend": backend, "statistics": statistics}
+    whole = Stylizer.load(tiny_style, memory=needed, **options).stylize(photograph)
+    assert cut == []
+    stylizer = Stylizer.load(tiny_style, memory=needed - 1, **options)
+    assert measure(np.abs(stylizer.stylize(photograph).astype(int) - whole)) <= most
+    assert cut == [LARGE]
+    stylizer.stylize(photograph[:300])
+    assert cut == [LARGE]
+
+
+def test_what_goes_in_strips_is_opened_once_and_on_demand(
+    tiny_style: Path, needed: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[TorchEngine] = []
+
+    class Counted(TorchEngine):
+        def __init__(self, source: Path | Checkpoint, options: EngineOptions) -> None:
+            super().__init__(source, options)
+            opened.append(self)
+
+    monkeypatch.setitem(BACKENDS, "torch", Counted)
+    stylizer = Stylizer.load(tiny_style, device="cpu", memory=needed - 1)
+    stylizer.stylize(noise(40, 30))
+    assert opened == []
+    for _ in range(2):
+        stylizer.stylize(noise(*LARGE))
+    assert len(opened) == 1
+    assert opened[0].memory == needed - 1
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".onnx"])
+def test_without_torch_a_picture_beyond_the_memory_is_one_line(
+    suffix: str, tiny_style: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which says how much memory is enough, and what to install."""
+    monkeypatch.setattr(TorchEngine, "installed", lambda: False)
+    path, photograph = tiny_style.with_suffix(suffix), noise(*LARGE)
+    with pytest.raises(FaststyleError, match=r"pip install 'faststyle\[train\]'$") as refusal:
+        Stylizer.load(path, device="cpu", memory=1e6).stylize(photograph)
+    assert "\n" not in str(refusal.value)
+    (gibibytes,) = re.findall(r"300x1200 pixels need --memory ([\d.]+)G in one piece", str(refusal.value))
+    enough = float(gibibytes) * 2**30
+    assert Stylizer.load(path, device="cpu", memory=enough).stylize(photograph).shape == photograph.shape
+
+
+def test_a_picture_that_fits_nowhere_is_one_line(tiny_style: Path) -> None:
+    with pytest.raises(FaststyleError, match=r"^300x1200 pixels need --memory 0.7G at least$"):
+        Stylizer.load(tiny_style, device="cpu", memory=1e6).stylize(noise(*LARGE))

@@ -1,6 +1,8 @@
 """scripts/gallery.py: the page and the pictures of the shipped styles."""
 
+import runpy
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -32,19 +34,31 @@ def test_a_section_names_its_painting_its_figures_and_its_picture(path: Path) ->
 
 
 def test_draws_every_style_and_writes_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Small, of two styles, somewhere else: each style's pictures in a row, and all below the photographs."""
-    for name in ("great_wave", "starry_night"):
-        shutil.copy(CHECKPOINTS / f"{name}.safetensors", tmp_path)
-    monkeypatch.setattr("faststyle.resources.CHECKPOINTS", tmp_path)
-    monkeypatch.setattr(gallery, "CHECKPOINTS", tmp_path)
-    monkeypatch.setattr(gallery, "ALL", tmp_path / "all.jpg")
-    monkeypatch.setattr(gallery, "HEIGHT", 48)
-    gallery.main()
-    sizes = [read_picture(tmp_path / "images" / f"{name}.jpg").size for name in ("great_wave", "starry_night")]
-    assert sizes[0] == sizes[1]
-    assert sizes[0][0] == 48
-    assert sizes[0][1] > 3 * 48
-    assert read_picture(tmp_path / "all.jpg").size[0] == 3 * 24 + 2 * 4
-    page = (tmp_path / "README.md").read_text()
+    """As a program, of two styles, somewhere else: each one's pictures side by side, and all below the photographs."""
+    folder, names = tmp_path / "checkpoints", ("great_wave", "starry_night")
+    folder.mkdir()
+    for name in names:
+        shutil.copy(CHECKPOINTS / f"{name}.safetensors", folder)
+    monkeypatch.setattr("faststyle.resources.CHECKPOINTS", folder)
+    monkeypatch.setattr(sys, "argv", ["gallery.py"])
+    runpy.run_path(gallery.__file__, run_name="__main__")
+    one, other = (read_picture(folder / "images" / f"{name}.jpg").size for name in names)
+    assert one == other
+    assert one[0] == gallery.HEIGHT
+    assert one[1] > len(gallery.SHOWN) * gallery.HEIGHT
+    assert read_picture(tmp_path / "docs" / "images" / "all.jpg").size[0] == 3 * gallery.HEIGHT // 2 + 2 * 4
+    page = (folder / "README.md").read_text()
     assert page.startswith(gallery.HEADER)
-    assert [line for line in page.splitlines() if line.startswith("## ")] == ["## great_wave", "## starry_night"]
+    assert [line for line in page.splitlines() if line.startswith("## ")] == [f"## {name}" for name in names]
+
+
+def test_a_wrong_style_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "bad.safetensors").touch()
+    monkeypatch.setattr("faststyle.resources.CHECKPOINTS", tmp_path)
+    monkeypatch.setattr(sys, "argv", ["gallery.py"])
+    with pytest.raises(SystemExit) as stop:
+        runpy.run_path(gallery.__file__, run_name="__main__")
+    assert stop.value.code == 2
+    assert capsys.readouterr().err == f"error: {tmp_path / 'bad.safetensors'} is empty\n"

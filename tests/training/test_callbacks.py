@@ -1,6 +1,7 @@
 """What of the callbacks no whole run shows (those: tests/experiments/test_run_training.py)."""
 
 import os
+import re
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -8,7 +9,8 @@ import pytest
 import torch
 
 from faststyle.errors import NonFiniteLossError
-from faststyle.training.callbacks import NonFiniteGuard, newest_checkpoint
+from faststyle.training.callbacks import NonFiniteGuard, SampleGrid, TrainingBar, newest_checkpoint
+from helpers import noise
 
 WELL = SimpleNamespace(state_dict=lambda: {"weight": torch.ones(3)})
 SPOILT = SimpleNamespace(state_dict=lambda: {"weight": torch.tensor([1.0, float("nan")])})
@@ -47,10 +49,46 @@ def test_finite_losses_pass(tmp_path: Path) -> None:
     guard.on_train_end(SimpleNamespace(global_step=4), WELL)  # type: ignore[arg-type]
 
 
+def show_steps(bar: TrainingBar) -> None:
+    """Eight steps, two of which another start has done."""
+    metrics = {name: torch.tensor(0.25) for name in ("content_loss", "style_loss")}
+    trainer = SimpleNamespace(global_step=2, max_steps=8, callback_metrics=metrics)
+    bar.on_train_start(trainer, WELL)  # type: ignore[arg-type]
+    for trainer.global_step in range(3, 9):
+        bar.on_train_batch_end(trainer)  # type: ignore[arg-type]
+    bar.on_train_end()
+
+
+def test_the_bar_shows_steps_and_losses_on_the_first_rank_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    bar = TrainingBar(4, ("content_loss", "style_loss"))
+    show_steps(bar)
+    printed = capsys.readouterr().err
+    assert "| 2/8 " in printed
+    assert re.search(r"\| 8/8 .*content=0.25, style=0.25, images/s=[\d.]+\]\n$", printed)
+    bar.disable()
+    show_steps(bar)
+    assert not capsys.readouterr().err
+    bar.enable()
+    show_steps(bar)
+    assert "| 8/8 " in capsys.readouterr().err
+
+
+def test_the_bar_ends_with_an_exception_even_before_the_first_step() -> None:
+    TrainingBar(4, ()).on_exception()
+
+
+@pytest.mark.parametrize(("rank", "count"), [(1, 2), (0, 0)])
+def test_other_ranks_and_no_photographs_draw_nothing(rank: int, count: int, tmp_path: Path) -> None:
+    grid = SampleGrid(tmp_path / "samples", torch.zeros(count, 36, 36, 3, dtype=torch.uint8), noise(32, 40), every=2)
+    trainer = SimpleNamespace(global_step=2, is_global_zero=rank == 0)
+    grid.on_train_batch_end(trainer, WELL)  # type: ignore[arg-type]
+    assert not list(tmp_path.iterdir())
+
+
 def test_newest_checkpoint(tmp_path: Path) -> None:
     assert newest_checkpoint(tmp_path, "*/*.ckpt") is None
-    for time, name in ((3, "b/step-000001.ckpt"), (2, "a/step-000009.ckpt"), (9, "a/notes.txt"), (9, "x.ckpt")):
+    for date, name in ((3, "b/step-000001.ckpt"), (2, "a/step-000009.ckpt"), (9, "a/notes.txt"), (9, "x.ckpt")):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
-        os.utime(tmp_path / name, (time, time))
+        os.utime(tmp_path / name, (date, date))
     assert newest_checkpoint(tmp_path, "*/*.ckpt") == tmp_path / "b" / "step-000001.ckpt"

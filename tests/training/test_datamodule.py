@@ -102,3 +102,21 @@ def test_loaders_go_on_from_the_trainers_step(photos: Path, tmp_path: Path) -> N
     assert first[0].shape == (2, 32, 32, 3)
     assert torch.equal(next(loader(3, 1)), first[3])
     assert not torch.equal(next(loader(3, 0)), first[3])
+
+
+def test_a_pack_that_a_gpu_has_no_room_for_stays_where_it_is(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = make_data(photos, tmp_path)
+    data.setup()
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (data.pixels.nbytes, 1 << 40))
+    assert data._on_device(torch.device("cuda")) is data.pixels
+
+
+@pytest.mark.gpu
+def test_a_pack_that_fits_is_on_the_gpu(photos: Path, tmp_path: Path) -> None:
+    data = make_data(photos, tmp_path)
+    data.setup()
+    pixels = data._on_device(torch.device("cuda"))
+    assert pixels.is_cuda
+    assert torch.equal(pixels.cpu(), data.pixels)

@@ -40,20 +40,27 @@ COMMANDS = {
 def main(command: str | None = None) -> None:
     """Runs the command line's subcommand, or ``command`` with the whole command line; ends with its exit code."""
     sleep_while_waiting()
-    arguments = sys.argv[1:]
+    try:
+        try:
+            code = _run(command, sys.argv[1:])
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:  # whoever reads the output, such as head, has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 1
+    sys.exit(code)
+
+
+def _run(command: str | None, arguments: list[str]) -> int:
+    """The exit code; or an exit."""
     if command is None:
         command = _command_of(arguments)
         arguments = arguments[1:]
     with one_line_errors():
         _check_installed(command)
     module = importlib.import_module(f"faststyle.commands.{command.replace('-', '_')}")
-    try:
-        code = module.run(arguments)
-        sys.stdout.flush()
-    except BrokenPipeError:  # whoever reads the output, such as head, has enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 1
-    sys.exit(code)
+    code: int = module.run(arguments)
+    return code
 
 
 def _command_of(arguments: list[str]) -> str:

@@ -1,6 +1,7 @@
 """Builds objects from settings."""
 
 import logging
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -48,14 +49,16 @@ def choose_loss_network(config: LossNetworkConfig, loss: LossConfig) -> LossNetw
     return replace(config, architecture=choose_architecture(config.architecture, layers, weights=config.weights))
 
 
-def load_configured_loss_network(config: LossNetworkConfig, loss: LossConfig, pictures: Tensor) -> LossNetwork:
+def load_configured_loss_network(
+    config: LossNetworkConfig, loss: LossConfig, pictures: Callable[[], Tensor]
+) -> LossNetwork:
     """The loss network with its weights; ``pictures``, (B, 3, H, W) in [0, 1], set the normalised VGG's scales."""
     layers = needed_layers(loss, config.architecture)
     loss_network = load_loss_network(config.architecture, layers, weights=config.weights, pooling=config.pooling)
     if config.normalized:
         if not isinstance(loss_network, VGG) or isinstance(loss_network, Compact):  # its maps expect its own scales
             raise ConfigError(f"loss_network.normalized needs a VGG, found {config.architecture}")
-        loss_network.normalize_activations(pictures)
+        loss_network.normalize_activations(pictures())
     return loss_network
 
 

@@ -36,6 +36,9 @@ def check_inputs(settings: DistillConfig) -> Inputs:
     size, sizes = settings.data.image_size, settings.painting_sizes
     if min(sizes) < size:
         raise ConfigError(f"painting_sizes must be at least data.image_size={size}, found {sizes}")
+    used = {*settings.policy.content_layers, *settings.policy.style_layers}
+    if missing := sorted(used.difference(settings.layers)):
+        raise ConfigError(f"layers must hold those of policy, too: {', '.join(missing)}")
     for key, path in (("init", settings.init), ("resume", settings.resume)):
         if path not in (None, "auto") and not Path(path).is_file():
             raise CheckpointError(f"{key}: no checkpoint {path}")

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from faststyle.config import one_of
 from faststyle.evaluation.metrics import build_measure
 from faststyle.experiments.build import choose_loss_network, file_name, load_configured_loss_network
 from faststyle.experiments.optimize import PICTURE, Inputs
@@ -23,7 +24,7 @@ from faststyle.imaging.masks import Mask, blend, resize_mask
 from faststyle.inference.backends import BACKENDS, find_device
 from faststyle.losses.perceptual_loss import PerceptualLoss, Region
 from faststyle.modeling.pixels import to_image, to_pixels
-from faststyle.optimization import Step, optimize_pyramid, pyramid, region_at
+from faststyle.optimization import INITS, OPTIMIZERS, Step, optimize_pyramid, pyramid, region_at
 from faststyle.signals import Interruption
 from faststyle.training.hardware import device_name, keep_freed_memory
 
@@ -35,6 +36,8 @@ NOT_RECORDED = ("debug", "device", "every", "measure_weights", "output", "run_di
 
 def run_optimization(settings: OptimizeConfig, inputs: Inputs) -> Path:
     """``faststyle.experiments.optimize.optimize_photograph`` once its inputs are checked."""
+    one_of("init", settings.init, INITS)
+    one_of("optimizer", settings.optimizer, OPTIMIZERS)
     settings = replace(settings, loss_network=choose_loss_network(settings.loss_network, settings.loss))
     device = torch.device(find_device(settings.device, [BACKENDS["torch"]]))
     canvas = Canvas(inputs, settings.color, device)
@@ -142,7 +145,7 @@ def _mask_tensor(mask: Mask | None, device: torch.device) -> Tensor | None:
 
 def iterate(settings: OptimizeConfig, canvas: Canvas) -> Iterator[Step]:
     """Runs ``optimize_pyramid`` with these settings."""
-    loss_network = load_configured_loss_network(settings.loss_network, settings.loss, canvas.content)
+    loss_network = load_configured_loss_network(settings.loss_network, settings.loss, lambda: canvas.content)
     loss_network = loss_network.to(canvas.content.device)
 
     def build_loss(scale: float) -> PerceptualLoss:

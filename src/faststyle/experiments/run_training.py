@@ -4,6 +4,7 @@ import logging
 import time
 import warnings
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,7 @@ from faststyle.training.sources import SAMPLE_SOURCE
 
 log = logging.getLogger(__name__)
 
-NORMALIZATION_PICTURES = 64  # over which the normalised VGG's mean activations are taken
+NORMALIZATION_PICTURES = 64
 
 APPLY = f"apply the style: {COMMAND} stylize photo.jpg --checkpoint %s --output styled.jpg"
 TRAIN_ON_COCO = (
@@ -72,9 +73,9 @@ def run_training(settings: TrainConfig, inputs: Inputs) -> Path:
     pl.seed_everything(settings.seed, verbose=False)
     network = build_network(settings.network, settings.init)
     data = PackDataModule(inputs.photographs, settings.data, cache_dir=settings.cache_dir, seed=settings.seed)
-    data.setup()  # builds the pack, too, in whichever process comes first
-    pictures = to_images(data.pixels[:NORMALIZATION_PICTURES])
+    pictures = partial(_first_pictures, data)
     loss_network = load_configured_loss_network(settings.loss_network, settings.loss, pictures)
+    data.setup()  # builds the pack, too, in whichever process comes first, once all else is known to be well
     loss = PerceptualLoss(loss_network, to_image(inputs.style.rgb), settings.loss)
     module = StyleTransferModule(network, loss, recipe).to(memory_format=torch.channels_last)
     bar = TrainingBar(settings.data.batch_size, ("content_loss", "style_loss"))
@@ -94,6 +95,12 @@ def run_training(settings: TrainConfig, inputs: Inputs) -> Path:
             log.info(TRAIN_ON_COCO)
     signals.leave(trainer)
     return inputs.weights_path
+
+
+def _first_pictures(data: PackDataModule) -> Tensor:
+    """Packs the photographs and returns those over which the normalised VGG's mean activations are taken."""
+    data.setup()
+    return to_images(data.pixels[:NORMALIZATION_PICTURES])
 
 
 def fit(trainer: pl.Trainer, module: pl.LightningModule, data: PackDataModule, resume: Path | None) -> None:

@@ -198,6 +198,9 @@ class OpenVinoEngine(GraphEngine):
     process_bytes = 150e6
     pixel_bytes: ClassVar = {1: 19.5, 2: 11.0}
     turn = threading.Lock()  # of all models
+    # one for the process: of several, each puts its signal stack in place of the one before, and the last to go brings
+    # back one that is gone; the next signal, as of Ctrl-C, then crashes
+    core: ClassVar[Any] = None
 
     def max_workers(self, height: int, width: int) -> int:
         """Always one at a time."""
@@ -206,7 +209,8 @@ class OpenVinoEngine(GraphEngine):
     def open(self, workers: int) -> Any:
         import openvino
 
-        core = openvino.Core()
+        with self.turn:
+            core = OpenVinoEngine.core = OpenVinoEngine.core or openvino.Core()
         if self.precision == "bfloat16" and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
             raise ConfigError("this CPU has no bfloat16: leave out the precision")
         hint = {"float32": "f32", "bfloat16": "bf16"}[self.precision]

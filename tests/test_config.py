@@ -1,0 +1,251 @@
+"""Settings: every wrong one is refused, and what is known without torch is what torch has."""
+
+import subprocess
+import sys
+from collections.abc import Collection
+from dataclasses import FrozenInstanceError, asdict, replace
+from itertools import product
+from typing import Any
+
+import pytest
+import torch
+
+from faststyle import config
+from faststyle.config import (
+    AUTO,
+    LAYER_TERMS,
+    LOSS_NETWORKS,
+    NORMS,
+    PADDINGS,
+    POOLINGS,
+    SCHEDULES,
+    SMALLEST_SIDE,
+    STRIDE,
+    TERMS,
+    UPSAMPLERS,
+    DataConfig,
+    LossNetworkConfig,
+    NetworkConfig,
+    OptimizerConfig,
+    Outcome,
+    Recipe,
+    StyleConfig,
+    from_dict,
+    padded_side,
+)
+from faststyle.errors import ConfigError
+from faststyle.inference import onnx_graph
+from faststyle.modeling import loss_network, transformer_net
+from faststyle.modeling.transformer_net import TransformerNet, pad_to_stride
+from helpers import make_config, make_loss
+
+
+def make_recipe(**changes: Any) -> Recipe:
+    parts: dict[str, Any] = {
+        "style": StyleConfig(name="x", image="x.jpg", size=64, file="x.jpg", year="c. 1831"),
+        "network": make_config(),
+        "loss": make_loss(),
+        "loss_network": LossNetworkConfig(architecture="vgg19", weights="default", pooling="max", normalized=False),
+        "data": DataConfig(root="photos", image_size=32, pack_size=36, batch_size=2, holdout=1),
+        "optimizer": OptimizerConfig(learning_rate=1e-3, schedule="one_cycle", warmup=0.1),
+        "max_steps": 10,
+        "seed": 0,
+        "init": None,
+    }
+    return Recipe(**(parts | changes))
+
+
+# what both sides of the border to torch know
+
+
+def test_both_sides_know_the_same_names() -> None:
+    """Without torch, with it, and in ONNX graphs."""
+    same: list[list[Collection[str]]] = [
+        [UPSAMPLERS, transformer_net.UPSAMPLERS, onnx_graph.UPSAMPLERS],
+        [NORMS, transformer_net.NORMS, onnx_graph.NORMS],
+        [PADDINGS, transformer_net.PADDING_MODES, onnx_graph.PAD_MODES],
+        [LOSS_NETWORKS, loss_network.ARCHITECTURES],
+    ]
+    for names, *others in same:
+        assert all(set(other) == set(names) for other in others)
+
+
+@pytest.mark.parametrize("name", UPSAMPLERS)
+def test_an_upsampler_doubles_the_size(name: str) -> None:
+    build = transformer_net.UPSAMPLERS[name]
+    assert build(6, 4, make_config(upsample=name))(torch.rand(2, 6, 5, 7)).shape == (2, 4, 10, 14)
+    assert UPSAMPLERS[name].memory > 0
+
+
+EVERY_NETWORK = [
+    {"upsample": upsample, "norm": norm, "patch": patch, "residual_blocks": blocks}
+    for upsample, norm, patch, blocks in product(UPSAMPLERS, NORMS, (1, 2), (0, 2))
+]
+
+
+def knows_its_tensors(settings: NetworkConfig) -> None:
+    found = {name: tuple(value.shape) for name, value in TransformerNet(settings).state_dict().items()}
+    assert settings.tensor_shapes() == found
+    assert list(settings.tensor_shapes()) == list(found)
+
+
+@pytest.mark.parametrize("change", EVERY_NETWORK, ids=lambda change: "-".join(map(str, change.values())))
+def test_tensors_are_known_without_torch(change: dict[str, Any]) -> None:
+    knows_its_tensors(make_config(**change, width=3))
+
+
+def test_an_upsampler_of_other_tensors_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(transformer_net.UPSAMPLERS, "nearest", transformer_net.UPSAMPLERS["pixelshuffle"])
+    with pytest.raises(AssertionError):
+        knows_its_tensors(make_config(upsample="nearest"))
+
+
+@pytest.mark.parametrize("side", [1, 3, 15, 16, 17, 20, 99])
+def test_a_padded_side_is_the_networks(side: int) -> None:
+    assert pad_to_stride(torch.rand(1, 3, side, side)).shape[2:] == (padded_side(side), padded_side(side))
+    assert padded_side(side) % STRIDE == 0
+    assert side <= padded_side(side) < max(side + STRIDE, SMALLEST_SIDE + 1)
+
+
+def test_it_loads_neither_torch_nor_numpy() -> None:
+    code = "import sys, faststyle.config; sys.exit(bool({'torch', 'numpy', 'omegaconf'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+# what is refused
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"width": 0}, "network.width must be at least 1, found 0"),
+        ({"width": 4.5}, "network.width must be a whole number, found 4.5"),
+        ({"width": "4"}, "network.width must be a whole number, found '4'"),
+        ({"residual_blocks": -1}, "network.residual_blocks must be at least 0, found -1"),
+        ({"residual_blocks": None}, "network.residual_blocks must be a whole number, found None"),
+        ({"patch": 3}, "network.patch must be 1 or 2, found 3"),
+        ({"patch": 1.0}, "network.patch must be a whole number, found 1.0"),
+        ({"upsample": "deconv"}, f"network.upsample must be one of {', '.join(UPSAMPLERS)}, found 'deconv'"),
+        ({"norm": "layer"}, "network.norm must be one of instance, batch, found 'layer'"),
+        ({"padding": "circular"}, "network.padding must be one of reflect, replicate, zero, found 'circular'"),
+    ],
+)
+def test_networks_that_cannot_be(change: dict[str, Any], words: str) -> None:
+    with pytest.raises(ConfigError, match=f"^{words}$"):
+        make_config(**change)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"statistic": "mean"}, "loss.statistic must be one of gram, covariance, found 'mean'"),
+        ({"normalize": "none"}, "loss.normalize must be one of relative, paper, found 'none'"),
+        ({"content_weight": -1.0}, "loss.content_weight must be at least 0, found -1.0"),
+        ({"tv_weight": float("nan")}, "loss.tv_weight must be at least 0, found nan"),
+        ({"style_weight": float("inf")}, "loss.style_weight must be at least 0, found inf"),
+        ({"style_layers": {"relu1_1": -2.0}}, "loss.style_layers.relu1_1 must be at least 0, found -2.0"),
+        ({"content_layers": {}}, "loss.content_layers needs a layer with a positive weight"),
+        ({"style_layers": {"relu1_1": 0.0}}, "loss.style_layers needs a layer with a positive weight"),
+        ({"patch_weight": 1.0, "patch_layers": {}}, "loss.patch_layers needs a layer with a positive weight"),
+    ],
+)
+def test_losses_that_cannot_be(change: dict[str, Any], words: str) -> None:
+    with pytest.raises(ConfigError, match=f"^{words}$"):
+        make_loss(**change)
+
+
+def test_terms_that_are_not_used_need_no_layers() -> None:
+    loss = make_loss(patch_layers={}, histogram_layers={}, content_layers={"a": 2.0, "b": 0.0}, content_weight=0.0)
+    assert loss.used_layers == {"content": {"a": 2.0}, "style": {"relu1_1": 1.0}}
+    assert set(loss.weights) == set(TERMS)
+    used = make_loss(patch_weight=0.1, histogram_weight=0.1).used_layers
+    assert set(used) == set(LAYER_TERMS)
+
+
+@pytest.mark.parametrize(
+    ("part", "change", "words"),
+    [
+        ("style", {"size": 31}, "style.size must be at least 32, found 31"),
+        (
+            "loss_network",
+            {"architecture": "vgg11"},
+            "loss_network.architecture must be one of auto, compact, .*'vgg11'",
+        ),
+        ("loss_network", {"pooling": "min"}, "loss_network.pooling must be one of max, average, found 'min'"),
+        ("data", {"image_size": 15}, "data.image_size must be at least 16, found 15"),
+        ("data", {"batch_size": 0}, "data.batch_size must be at least 1, found 0"),
+        ("data", {"holdout": -1}, "data.holdout must be at least 0, found -1"),
+        ("data", {"pack_size": 31}, r"data.pack_size \(31\) must be at least data.image_size \(32\)"),
+        ("optimizer", {"learning_rate": 0.0}, "optimizer.learning_rate must be between 0 and 1, found 0.0"),
+        ("optimizer", {"learning_rate": 1.0}, "optimizer.learning_rate must be between 0 and 1, found 1.0"),
+        ("optimizer", {"warmup": float("nan")}, "optimizer.warmup must be between 0 and 1, found nan"),
+        ("optimizer", {"schedule": "cosine"}, "optimizer.schedule must be one of one_cycle, constant, found 'cosine'"),
+    ],
+)
+def test_parts_of_a_recipe_that_cannot_be(part: str, change: dict[str, Any], words: str) -> None:
+    with pytest.raises(ConfigError, match=f"^{words}$"):
+        replace(getattr(make_recipe(), part), **change)
+
+
+def test_every_known_name_is_taken() -> None:
+    recipe = make_recipe()
+    for architecture in (AUTO, *LOSS_NETWORKS):
+        replace(recipe.loss_network, architecture=architecture)
+    for pooling in POOLINGS:
+        replace(recipe.loss_network, pooling=pooling)
+    for schedule in SCHEDULES:
+        replace(recipe.optimizer, schedule=schedule)
+    for statistic, normalize in product(config.STATISTICS, config.NORMALIZATIONS):
+        make_loss(statistic=statistic, normalize=normalize)
+
+
+def test_settings_do_not_change_afterwards() -> None:
+    with pytest.raises(FrozenInstanceError):
+        make_config().width = 8  # type: ignore[misc]
+
+
+# to plain values and back
+
+
+OUTCOME = Outcome(step=1, seconds=None, device=None, losses={"loss": 1.0}, evaluation={})
+
+
+@pytest.mark.parametrize(
+    "settings", [make_recipe(), make_config(), make_loss(), OUTCOME], ids=lambda s: type(s).__name__
+)
+def test_plain_values_and_back(settings: Any) -> None:
+    assert from_dict(type(settings), asdict(settings)) == settings
+
+
+def test_what_is_left_out_has_its_default_or_is_refused() -> None:
+    values = asdict(make_recipe().style)
+    del values["title"], values["year"]
+    assert from_dict(StyleConfig, values) == replace(make_recipe().style, year=None)
+    del values["name"]
+    with pytest.raises(ConfigError, match="^StyleConfig: .*missing.*'name'$"):
+        from_dict(StyleConfig, values)
+
+
+def test_unknown_values_are_left_out() -> None:
+    """A file may know more than this version does."""
+    assert from_dict(Outcome, asdict(OUTCOME) | {"colour": 1}) == OUTCOME
+
+
+@pytest.mark.parametrize("values", [None, 3, ["a"], "network"])
+def test_what_is_no_mapping_is_refused(values: Any) -> None:
+    with pytest.raises(ConfigError, match="^NetworkConfig: expected settings by name, found "):
+        from_dict(NetworkConfig, values)
+    with pytest.raises(ConfigError, match="^NetworkConfig: expected settings by name, found "):
+        from_dict(Recipe, asdict(make_recipe()) | {"network": values})
+
+
+@pytest.mark.parametrize("change", [{"upsample": ["nearest"]}, {"norm": {}}])
+def test_values_of_a_wrong_type_are_one_line(change: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError) as refusal:
+        from_dict(NetworkConfig, asdict(make_config()) | change)
+    assert "\n" not in str(refusal.value)
+
+
+def test_a_number_in_words_is_one_line() -> None:
+    with pytest.raises(ConfigError, match="^DataConfig: .*not supported between"):
+        from_dict(DataConfig, asdict(make_recipe().data) | {"image_size": "large"})
