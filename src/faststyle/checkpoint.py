@@ -52,6 +52,8 @@ class Header:
         be read is None."""
         if not isinstance(values, dict):
             raise ConfigError("its metadata is no JSON object")
+        if values.get("format", FORMAT) not in range(1, FORMAT + 1):
+            raise ConfigError(f"it has format {values['format']}, of a newer faststyle; known: up to {FORMAT}")
         if values.get("format") == 1:
             values = _upgrade_header(values)
         network = from_dict(NetworkConfig, values.get("network"))

@@ -164,16 +164,24 @@ def test_few_pictures_are_held_at_a_time(folder: Path, tmp_path: Path, monkeypat
 
 
 def test_a_failure_stops_all(folder: Path, tmp_path: Path) -> None:
-    class Broken(Meeting):
+    """The others end with the picture that they are at."""
+
+    class BrokenInOneThread(Meeting):
         def stylize(self, photograph: np.ndarray) -> np.ndarray:
-            super().stylize(photograph)
-            raise ZeroDivisionError
+            self.seen.append((photograph.size // 3, self.workers))
+            if len(self.seen) <= 3:
+                self.all_three.wait()
+            if threading.current_thread().name.endswith("_1"):
+                raise ZeroDivisionError
+            time.sleep(0.2)  # in which the failure gets through
+            return photograph
 
     add_small_pictures(folder, 20)
-    stylizer = Broken()
+    stylizer = BrokenInOneThread()
     with pytest.raises(ZeroDivisionError):
         stylize_files(stylizer, plan([folder], tmp_path / "out"), size=None, max_megapixels=1)  # type: ignore[arg-type]
     assert len(stylizer.seen) == 3
+    assert len([path for path in (tmp_path / "out").rglob("*") if path.is_file()]) == 2
 
 
 def test_a_manifest_that_cannot_be_written(folder: Path, tmp_path: Path) -> None:

@@ -9,16 +9,24 @@ import numpy as np
 import pytest
 import torch
 
+from faststyle import inference
 from faststyle.checkpoint import Checkpoint, read_checkpoint
 from faststyle.errors import CheckpointError, ConfigError, FaststyleError
 from faststyle.inference import tiling
-from faststyle.inference.backends import BACKENDS, Engine, EngineOptions, OnnxRuntimeEngine, TorchEngine
+from faststyle.inference.backends import BACKENDS
+from faststyle.inference.engines import Engine, EngineOptions, OnnxRuntimeEngine, TorchEngine
 from faststyle.inference.stylizer import Stylizer
 from faststyle.modeling.transformer_net import TransformerNet
 from helpers import noise
 
 LARGE = (1200, 300)
 INSTALLED = [name for name, engine in BACKENDS.items() if engine.installed()]
+
+
+def test_the_package_gives_it_and_nothing_else_that_is_not_there() -> None:
+    assert inference.Stylizer is Stylizer
+    with pytest.raises(AttributeError, match="module 'faststyle.inference' has no attribute 'Styliser'"):
+        inference.Styliser  # noqa: B018 - the attribute is the subject
 
 
 @pytest.mark.parametrize("backend", INSTALLED)
@@ -124,7 +132,8 @@ def test_unknown_options(options: dict[str, Any], words: str, tiny_style: Path) 
 @pytest.fixture
 def needed(tiny_style: Path, monkeypatch: pytest.MonkeyPatch) -> float:
     """Bytes for ``LARGE``, where ONNX Runtime takes as much as torch: else strips pay only from megapixels on."""
-    monkeypatch.setattr(OnnxRuntimeEngine, "process_bytes", TorchEngine.process_bytes)
+    for cost in ("process_bytes", "pixel_bytes"):
+        monkeypatch.setattr(OnnxRuntimeEngine, cost, getattr(TorchEngine, cost))
     return TorchEngine(read_checkpoint(tiny_style), EngineOptions()).bytes_needed(*LARGE)
 
 

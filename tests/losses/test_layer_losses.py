@@ -21,13 +21,13 @@ from faststyle.losses.layer_losses import (
 @settings(max_examples=20, deadline=None)
 @given(channels=st.integers(1, 9), height=st.integers(1, 9), width=st.integers(1, 9), scale=st.floats(0.1, 100))
 def test_gram_matrix(channels: int, height: int, width: int, scale: float) -> None:
-    x = torch.randn(2, channels, height, width)
+    x = torch.randn(2, channels, height, width, dtype=torch.float64)  # so that rounding decides nothing
     gram = gram_matrix(x)
     assert gram.shape == (2, channels, channels)
     torch.testing.assert_close(gram, gram.mT)
     assert torch.linalg.eigvalsh(gram.double()).min() > -1e-5
     torch.testing.assert_close(gram, torch.einsum("bihw,bjhw->bij", x, x) / (height * width))
-    torch.testing.assert_close(gram_matrix(x * scale), gram * scale**2, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(gram_matrix(x * scale), gram * scale**2)
     torch.testing.assert_close(gram_matrix(torch.cat([x, x], 3)), gram)  # a mean: size does not matter
     torch.testing.assert_close(gram_matrix(x.flip(3)), gram, rtol=1e-4, atol=1e-5)  # nor position
 

@@ -44,7 +44,8 @@ def check_against_torch(checkpoint: str, exported: Path) -> None:
     """Prints differences in 255ths. Raises ``CheckpointError`` if one is over 1 in float32."""
     import numpy as np
 
-    from faststyle.inference.backends import BACKENDS, PRECISIONS
+    from faststyle.inference.backends import BACKENDS
+    from faststyle.inference.engines import PRECISIONS
     from faststyle.inference.stylizer import Stylizer
 
     random = np.random.default_rng(0)

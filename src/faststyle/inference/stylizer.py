@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from faststyle.checkpoint import Header, read_checkpoint
 from faststyle.config import one_of
 from faststyle.errors import CheckpointError, FaststyleError
-from faststyle.inference.backends import AUTO, BACKENDS, INSTALL_TORCH, OPTIONS, Engine, EngineOptions, choose_engines
+from faststyle.inference.backends import AUTO, BACKENDS, INSTALL_TORCH, OPTIONS, choose_engines
+from faststyle.inference.engines import Engine, EngineOptions
 from faststyle.resources import find_weights
 
 OUT_OF_MEMORY = ("allocate memory", "outofmemory", "bad_alloc")  # in the back ends' RuntimeErrors
