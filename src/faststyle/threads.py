@@ -2,6 +2,9 @@
 
 import os
 
+# OpenMP spins for a few microseconds, then sleeps: that costs nothing alone, and little beside other work
+SLEEP_SOON = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "2000"}
+
 
 def available_cores() -> int:
     """Those that this process may use."""
@@ -9,14 +12,14 @@ def available_cores() -> int:
 
 
 def sleep_while_waiting() -> None:
-    """Lets OpenMP's threads sleep at barriers in place of spinning, for processes that start from now on and for torch
-    if it has not been loaded yet; what the user has set stays.
+    """Lets OpenMP's threads soon sleep at barriers in place of spinning: those of processes that start from now on, and
+    torch's, if it has not been loaded yet. What the user has set stays.
 
     Beside another busy process a spinning thread keeps its core from the thread that it waits for: a training on two
-    threads fell to a tenth of its speed (BENCHMARKS.md).
+    threads fell to a third of its speed (BENCHMARKS.md).
     """
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    os.environ.setdefault("GOMP_SPINCOUNT", "0")
+    for name, value in SLEEP_SOON.items():
+        os.environ.setdefault(name, value)
 
 
 def may_spin() -> bool:

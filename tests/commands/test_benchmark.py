@@ -13,8 +13,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from faststyle.commands import benchmark
-from faststyle.commands.benchmark import KINDS, RECIPES, parse, ratio, summary
+from faststyle.commands.benchmark import KINDS, RECIPES, ratio, summary
 from faststyle.evaluation import speed
 from faststyle.experiments import training_speed
 from faststyle.inference.backends import AUTO, BACKENDS
@@ -112,31 +111,19 @@ def check_folder(tiny_style: Path, pictures: Path, monkeypatch: pytest.MonkeyPat
 
 
 def check_beside(tiny_style: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
-    """Rates of another benchmark with threads that spin and that sleep, each alone and beside work."""
-    asked = []
+    """Seconds of a piece of work with threads that spin and that sleep, each alone and beside other work."""
 
-    def run(command: list[str], environment: Mapping[str, str]) -> str:
-        assert command[3:] == ["benchmark", "folder", str(pictures), "--checkpoint", "x", "--rounds", "9"]
-        asked.append(environment["OMP_WAIT_POLICY"])
-        return f"first\nfiles/s: {8 / len(asked)}\n"
+    def measure(work: str, folder: Path, rounds: int) -> dict[str, list[float]]:
+        assert (work, folder, rounds) == ("folder", pictures, 2)
+        return {"spinning, alone": [1.0, 2.0], "sleeping, beside a busy process": [2.0, 4.0]}
 
-    monkeypatch.setattr(speed, "_run", run)
-    other = ("folder", pictures, "--checkpoint", "x", "--rounds", 9)  # none of its own options is taken for beside's
-    assert call("benchmark", "beside", "--rounds", 1, *other) == 0
+    monkeypatch.setattr(speed, "times_beside_work", measure)
+    assert call("benchmark", "beside", "folder", "--pictures", pictures, "--rounds", 2) == 0
     rows = [re.split(r"  +", line) for line in capsys.readouterr().out.splitlines()]
-    assert [row[0] for row in rows] == [
-        "spinning, alone",
-        "spinning, beside a busy process",
-        "sleeping, alone",
-        "sleeping, beside a busy process",
+    assert rows == [
+        ["spinning, alone", "1.500 (1.000 to 2.000) s, 1.00 times the speed (1.00 to 1.00)"],
+        ["sleeping, beside a busy process", "3.000 (2.000 to 4.000) s, 0.50 times the speed (0.50 to 0.50)"],
     ]
-    assert [row[1] for row in rows] == [
-        "8.000 (8.000 to 8.000) a second, 1.00",
-        "4.000 (4.000 to 4.000) a second, 0.50",
-        "2.667 (2.667 to 2.667) a second, 0.33",
-        "2.000 (2.000 to 2.000) a second, 0.25",
-    ]
-    assert asked == ["ACTIVE", "ACTIVE", "PASSIVE", "PASSIVE"]
 
 
 CHECKS: dict[str, Callable[..., Any]] = {
@@ -179,7 +166,7 @@ def test_the_recipes_can_be_made() -> None:
 def test_one_recipe_prints_its_memory_and_its_rate(
     recipe: str, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
-    """In this process, the rate last: ``benchmark beside`` reads it."""
+    """In this process."""
     steps = []
     monkeypatch.setitem(training_speed.RECIPES, recipe, lambda photographs: lambda: steps.append(photographs.shape))
     options = ("--rounds", 2, "--size", 48, "--batch-size", 3)
@@ -195,8 +182,11 @@ def test_one_recipe_prints_its_memory_and_its_rate(
     [
         ([], "arguments are required: kind"),
         (["sleep"], "invalid choice: 'sleep'"),
-        (["beside"], "arguments are required: ARG"),
-        (["beside", "process", "a.jpg"], "argument ARG: invalid choice: 'process'"),
+        (["beside"], "arguments are required: work"),
+        (["beside", "process"], "argument work: invalid choice: 'process'"),
+        (["beside", "folder"], "--pictures goes with folder"),
+        (["beside", "train", "--pictures", "."], "--pictures goes with folder"),
+        (["beside", "folder", "--pictures", "."], "no pictures in ."),
         (["train", "--rounds", "0"], "argument --rounds: invalid positive value: '0'"),
         (["train", "--only", "vgg16"], "argument --only: invalid choice: 'vgg16'"),
         (["inference", "--sizes", "64", "-1"], "argument --sizes: invalid positive value: '-1'"),
@@ -218,13 +208,6 @@ def test_what_cannot_work_is_one_line(
     assert error.count("\n") == 1
 
 
-def test_what_another_process_cannot_do_is_one_line(capsys: Capture, tmp_path: Path) -> None:
-    assert call("benchmark", "beside", "--rounds", 1, "folder", tmp_path, "--backend", "abacus") == 2
-    error = capsys.readouterr().err
-    assert error.startswith("error: argument --backend: invalid choice: 'abacus'")
-    assert error.count("\n") == 1
-
-
 def test_ratios_are_of_times_of_the_same_round() -> None:
     slow, fast = [4.0, 8.0, 3.0], [2.0, 2.0, 3.0]
     assert ratio(slow, fast) == "2.00 times the speed (1.00 to 4.00)"
@@ -239,9 +222,3 @@ def test_shares_are_of_what_the_machine_can_do(monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.setattr(speed, "passes", lambda checkpoint, size, rounds: {"torch": [0.01, 0.03, 0.02]})
     assert call("benchmark", "inference", "--checkpoint", "a/b.onnx", "--sizes", 64) == 0
     assert capsys.readouterr().out.splitlines()[-1].split() == ["b", "64x64", "torch", "20.0", "0.20"]
-
-
-def test_options_of_the_other_benchmark_are_its_own() -> None:
-    args = parse(["beside", "--rounds", "2", "train", "--only", "compact", "--rounds", "5"])
-    assert (args.rounds, args.of) == (2, ["train", "--only", "compact", "--rounds", "5"])
-    assert benchmark.parse(["beside", "folder", "train"]).of == ["folder", "train"]

@@ -1,9 +1,7 @@
 """Measuring speed: what is timed, in which order, under which conditions. The times themselves are the machine's."""
 
-import os
 import shutil
 import subprocess
-from collections.abc import Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -112,39 +110,33 @@ class TestBesideWork:
         return started
 
     def test_alone_and_beside_a_busy_process_in_turns(
-        self, started: list[subprocess.Popen[bytes]], monkeypatch: pytest.MonkeyPatch
+        self, started: list[subprocess.Popen[bytes]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     ) -> None:
-        runs: list[tuple[str, int]] = []
-
-        def run(command: list[str], environment: Mapping[str, str]) -> str:
-            assert command[1:] == ["-m", "faststyle", "benchmark", "folder", "x"]
-            assert environment["PATH"] == os.environ["PATH"]
-            runs.append((environment["OMP_WAIT_POLICY"], sum(process.poll() is None for process in started)))
-            return f"6 files\nfiles/s: {len(runs)}\n"
-
-        monkeypatch.setattr(speed, "_run", run)
-        rates = speed.rates_beside_work(["benchmark", "folder", "x"], rounds=2)
-        assert runs == [("ACTIVE", 0), ("ACTIVE", 1), ("PASSIVE", 0), ("PASSIVE", 1)] * 2
-        assert rates == {
-            "spinning, alone": [1, 5],
-            "spinning, beside a busy process": [2, 6],
-            "sleeping, alone": [3, 7],
-            "sleeping, beside a busy process": [4, 8],
-        }
+        """Each turn is noted by the process whose turn it is, with how its threads wait."""
+        notes = tmp_path / "notes"
+        work = "import os, sys\ndef work():\n print(os.environ['OMP_WAIT_POLICY'], file=open(sys.argv[1], 'a'))\n"
+        monkeypatch.setitem(speed.WORK, "folder", work)
+        times = speed.times_beside_work("folder", notes, rounds=2)
+        assert notes.read_text().split()[:2] == ["ACTIVE", "PASSIVE"]  # one warms up
+        assert notes.read_text().split()[2:] == ["ACTIVE", "PASSIVE"] * 4
+        assert [*times] == [
+            "spinning, alone",
+            "sleeping, alone",
+            "spinning, beside a busy process",
+            "sleeping, beside a busy process",
+        ]
+        assert all(len(each) == 2 and min(each) > 0 for each in times.values())
+        assert len(started) == 3
         assert all(process.poll() is not None for process in started)
 
-    def test_the_busy_process_ends_with_a_failure(
-        self, started: list[subprocess.Popen[bytes]], monkeypatch: pytest.MonkeyPatch
+    @pytest.mark.parametrize("when", ["def work(): sys.exit('no pictures')", "work = iter([None]).__next__"])
+    def test_all_processes_end_with_a_failure(
+        self, when: str, started: list[subprocess.Popen[bytes]], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        def fail(command: list[str], environment: Mapping[str, str]) -> str:
-            if started:
-                raise FaststyleError("no pictures")
-            return "1"
-
-        monkeypatch.setattr(speed, "_run", fail)
-        with pytest.raises(FaststyleError, match="no pictures"):
-            speed.rates_beside_work(["benchmark", "folder", "x"], rounds=1)
-        assert [process.poll() is None for process in started] == [False]
+        monkeypatch.setitem(speed.WORK, "train", f"import sys\n{when}\n")
+        with pytest.raises(FaststyleError, match="no pictures|StopIteration"):
+            speed.times_beside_work("train", None, rounds=2)
+        assert all(process.poll() is not None for process in started)
 
 
 def test_a_process_that_fails_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -157,5 +149,5 @@ def test_a_process_that_fails_is_one_line(monkeypatch: pytest.MonkeyPatch) -> No
     assert speed._run(["a"]) == "printed"
     with pytest.raises(FaststyleError, match=r"^no pictures in x$"):
         speed._run(["a"])
-    with pytest.raises(FaststyleError, match=r"^a ended with 9$"):
+    with pytest.raises(FaststyleError, match=r"^a process ended without a word$"):
         speed._run(["a"])

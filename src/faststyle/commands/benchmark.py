@@ -9,7 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from faststyle.commands.terminal import build_parser, run_parsed
-from faststyle.errors import ImageError
+from faststyle.errors import ConfigError, ImageError
 from faststyle.inference.backends import AUTO, BACKENDS
 
 RECIPES = ("plain", "vgg19", "compact")
@@ -57,19 +57,9 @@ def parse(argv: list[str]) -> argparse.Namespace:
     beside = kinds.add_parser(
         "beside", help="what another busy process costs, with threads that spin and that sleep while they wait"
     )
-    _add_rounds(beside, 3, "counted runs of each")
-    beside.add_argument(
-        "of",
-        nargs="+",
-        choices=("train", "folder"),
-        metavar="ARG",
-        help="a benchmark: train --only compact, or folder DIR",
-    )
-    if argv[:1] == ["beside"]:  # what follows is the other benchmark's own
-        split = next((i for i, word in enumerate(argv) if word in ("train", "folder")), len(argv))
-        args = parser.parse_args([*argv[:split], *argv[split : split + 1]])
-        args.of = argv[split:]
-        return args
+    beside.add_argument("work", choices=("train", "folder"), help="training steps, or stylising the --pictures")
+    beside.add_argument("--pictures", type=Path, metavar="DIR")
+    _add_rounds(beside, 30, "turns of each, alone and beside")
     return parser.parse_args(argv)
 
 
@@ -170,13 +160,15 @@ def benchmark_folder(args: argparse.Namespace) -> None:
 
 
 def benchmark_beside(args: argparse.Namespace) -> None:
-    """Prints the rates, and how much of the first, alone with threads that spin, each is."""
-    from faststyle.evaluation.speed import rates_beside_work
+    """Prints the seconds of a piece of work, and the speed against the first, alone with threads that spin."""
+    from faststyle.evaluation.speed import times_beside_work
 
-    rates = rates_beside_work(["benchmark", *args.of], args.rounds)
-    first = statistics.median(next(iter(rates.values())))
-    for name, each in rates.items():
-        print(f"{name:35} {summary(each)} a second, {statistics.median(each) / first:.2f}")
+    if (args.work == "folder") != (args.pictures is not None):
+        raise ConfigError("--pictures goes with folder")
+    taken = times_beside_work(args.work, args.pictures, args.rounds)
+    first = next(iter(taken.values()))
+    for name, each in taken.items():
+        print(f"{name:35} {summary(each)} s, {ratio(first, each)}")
 
 
 def summary(values: Sequence[float]) -> str:

@@ -10,9 +10,10 @@ import tempfile
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import torch
@@ -25,6 +26,7 @@ from faststyle.inference.backends import BACKENDS
 from faststyle.inference.batch import Job, plan, stylize_file, stylize_files
 from faststyle.inference.onnx_graph import export_onnx
 from faststyle.inference.stylizer import Stylizer
+from faststyle.threads import SLEEP_SOON
 
 # the stages of ``faststyle stylize PHOTO --checkpoint STYLE --output RESULT`` in seconds, as JSON
 STAGES = """
@@ -141,30 +143,84 @@ def folder_rates(pictures: Path, checkpoint: str, backend: str) -> tuple[int, di
 # OpenMP as it comes, and as every command sets it
 WAITING = {
     "spinning": {"OMP_WAIT_POLICY": "ACTIVE", "GOMP_SPINCOUNT": "300000"},
-    "sleeping": {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0"},
+    "sleeping": SLEEP_SOON,
 }
+# work to be done again and again by a process of its own, whose argument is a folder of pictures
+WORK = {
+    "train": """
+import torch
+from faststyle.experiments.training_speed import RECIPES
+work = RECIPES["compact"](torch.rand(1, 3, 192, 192))
+""",
+    "folder": """
+import sys, tempfile
+from pathlib import Path
+from faststyle.inference.batch import plan, stylize_files
+from faststyle.inference.stylizer import Stylizer
+output = tempfile.TemporaryDirectory()
+stylizer, jobs = Stylizer.load("starry_night"), plan([Path(sys.argv[1])], Path(output.name))
+work = lambda: stylize_files(stylizer, jobs, size=None, max_megapixels=200.0)
+""",
+}
+TURNS = """
+import sys, time
+work()
+print("ready", flush=True)
+for turn in sys.stdin:
+    start = time.perf_counter()
+    work()
+    print(time.perf_counter() - start, flush=True)
+"""
 
 
-def rates_beside_work(command: list[str], rounds: int) -> dict[str, list[float]]:
-    """What ``faststyle COMMAND`` prints last, a rate, with threads that spin and that sleep while they wait, each alone
-    and beside a busy single-threaded process at lowest priority, taking turns."""
-    rates: dict[str, list[float]] = {}
-    for _ in range(rounds):
-        for waiting, variables in WAITING.items():
-            for beside in (False, True):
-                with _busy_process(beside):
-                    printed = _run([sys.executable, "-m", "faststyle", *command], os.environ | variables)
-                name = f"{waiting}, {'beside a busy process' if beside else 'alone'}"
-                rates.setdefault(name, []).append(float(printed.split()[-1]))
-    return rates
+def times_beside_work(work: str, pictures: Path | None, rounds: int) -> dict[str, list[float]]:
+    """Seconds of one of ``WORK`` with threads that spin and that sleep while they wait, the two taking turns, alone and
+    then beside a busy single-threaded process. Raises ``FaststyleError`` if the work fails."""
+    command = [sys.executable, "-c", WORK[work] + TURNS, *([str(pictures)] if pictures else [])]
+    with ExitStack() as stack:
+        workers = {name: stack.enter_context(_Worker(command, variables)) for name, variables in WAITING.items()}
+        times: dict[str, list[float]] = {}
+        for beside in ("alone", "beside a busy process"):
+            if beside != "alone":
+                stack.enter_context(_busy_process())
+            for _ in range(rounds):
+                for name, worker in workers.items():
+                    times.setdefault(f"{name}, {beside}", []).append(worker.take_turn())
+    return times
+
+
+class _Worker:
+    """A process that works when it is its turn."""
+
+    def __init__(self, command: list[str], variables: Mapping[str, str]) -> None:
+        pipe = subprocess.PIPE
+        environment = os.environ | variables
+        self.process = subprocess.Popen(command, env=environment, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
+
+    def __enter__(self) -> Self:
+        self.read()  # until it is ready
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.communicate()  # ends its input
+
+    def take_turn(self) -> float:
+        """Returns its seconds."""
+        assert self.process.stdin is not None
+        print("turn", file=self.process.stdin, flush=True)
+        return float(self.read())
+
+    def read(self) -> str:
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        if not line:
+            raise FaststyleError(_last_line(self.process.communicate()[1]))
+        return line
 
 
 @contextmanager
-def _busy_process(wanted: bool) -> Iterator[None]:
-    if not wanted:
-        yield
-        return
-    process = subprocess.Popen([sys.executable, "-c", "import os; os.nice(19)\nwhile True: pass"])
+def _busy_process() -> Iterator[None]:
+    process = subprocess.Popen([sys.executable, "-c", "while True: pass"])
     try:
         yield
     finally:
@@ -172,10 +228,14 @@ def _busy_process(wanted: bool) -> Iterator[None]:
         process.wait()
 
 
-def _run(command: list[str], environment: Mapping[str, str] | None = None) -> str:
-    """What a process prints. Raises ``FaststyleError`` with the last line of its errors if it fails."""
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+def _run(command: list[str]) -> str:
+    """Returns what a process prints. Raises ``FaststyleError`` with the last line of its errors if it fails."""
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
-        lines = done.stderr.strip().splitlines() or [f"{command[0]} ended with {done.returncode}"]
-        raise FaststyleError(lines[-1].removeprefix("error: "))
+        raise FaststyleError(_last_line(done.stderr))
     return done.stdout
+
+
+def _last_line(errors: str) -> str:
+    lines = errors.strip().splitlines() or ["a process ended without a word"]
+    return lines[-1].removeprefix("error: ")
