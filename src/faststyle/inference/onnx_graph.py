@@ -1,18 +1,41 @@
 """A style as an ONNX graph, from its arrays: uint8 picture in and out, any size, padding inside. No torch."""
 
+from __future__ import annotations  # the types name onnx, of which only the messages are loaded
+
+import importlib.util
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import onnx
 from numpy.typing import ArrayLike
-from onnx import TensorProto, helper, numpy_helper
 
 from faststyle.checkpoint import Checkpoint
 from faststyle.config import METADATA_KEY, STRIDE
 from faststyle.errors import CheckpointError
 from faststyle.files import replacing
+
+if TYPE_CHECKING:
+    import onnx
+
+
+def _load_messages() -> ModuleType:
+    """onnx's protobuf messages without the rest of the package, whose import takes four times as long."""
+    package = importlib.util.find_spec("onnx")
+    assert package is not None
+    assert package.origin is not None
+    spec = importlib.util.spec_from_file_location("onnx_messages", Path(package.origin).parent / "onnx_ml_pb2.py")
+    assert spec is not None
+    assert spec.loader is not None
+    messages = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(messages)
+    return messages
+
+
+messages = _load_messages()
+FLOAT, UINT8, INT64, FLOAT16 = (messages.TensorProto.DataType.Value(n) for n in ("FLOAT", "UINT8", "INT64", "FLOAT16"))
+ELEMENT_TYPES = {"float32": FLOAT, "int64": INT64, "float16": FLOAT16}
 
 OPSET, IR_VERSION = 18, 9  # read by ONNX Runtime 1.16 and OpenVINO 2023 onwards
 PAD_MODES = {"reflect": "reflect", "replicate": "edge", "zero": "constant"}
@@ -27,6 +50,8 @@ def export_onnx(checkpoint: Checkpoint, path: str | Path) -> None:
     path = Path(path)
     if path.suffix != ".onnx" or path.is_dir():
         raise CheckpointError(f"cannot write {path}: expected a file name that ends in .onnx")
+    import onnx  # the whole of it, for its checker
+
     model = build_model(checkpoint)
     onnx.checker.check_model(model, full_check=True)
     with replacing(path) as temporary:
@@ -52,7 +77,7 @@ class _Graph:
     def build(self) -> onnx.ModelProto:
         patch, levels = self.config.patch, len(self.config.widths)
         size = self.node("Shape", "photograph", start=1, end=3)
-        x = self.node("Mul", self.node("Cast", "photograph", to=TensorProto.FLOAT), self.constant(np.float32(1 / 255)))
+        x = self.node("Mul", self.node("Cast", "photograph", to=FLOAT), self.constant(np.float32(1 / 255)))
         x = self.node("Transpose", x, perm=[0, 3, 1, 2])
         missing = self.node("Mod", self.node("Neg", size), self.constant([STRIDE, STRIDE]))
         x = self.node("Pad", x, self.node("Concat", self.constant([0] * 6), missing, axis=0), mode="reflect")
@@ -68,28 +93,36 @@ class _Graph:
         x = self.node("Sigmoid", self.from_patches(self.convolution("to_rgb", x), patch))
         x = self.node("Slice", x, self.constant([0, 0]), size, self.constant([2, 3]))
         x = self.node("Mul", self.node("Transpose", x, perm=[0, 2, 3, 1]), self.constant(np.float32(255)))
-        self.node("Cast", self.node("Round", x), output="stylized", to=TensorProto.UINT8)
-        ends = [
-            helper.make_tensor_value_info(name, TensorProto.UINT8, [1, "height", "width", 3])
-            for name in ("photograph", "stylized")
-        ]
-        graph = helper.make_graph(self.nodes, "faststyle", ends[:1], ends[1:], self.constants)
-        return helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
+        self.node("Cast", self.node("Round", x), output="stylized", to=UINT8)
+        graph = messages.GraphProto(name="faststyle", node=self.nodes, initializer=self.constants)
+        for values, name in ((graph.input, "photograph"), (graph.output, "stylized")):
+            tensor = values.add(name=name).type.tensor_type
+            tensor.elem_type = UINT8
+            for side in (1, "height", "width", 3):
+                tensor.shape.dim.add(**{"dim_param" if isinstance(side, str) else "dim_value": side})
+        model: onnx.ModelProto = messages.ModelProto(ir_version=IR_VERSION, graph=graph)
+        model.opset_import.add(version=OPSET)
+        return model
 
     def node(self, kind: str, *inputs: str, output: str | None = None, **attributes: Any) -> str:
         name = output or f"{kind.lower()}_{len(self.nodes)}"
-        self.nodes.append(helper.make_node(kind, list(inputs), [name], **attributes))
+        made = [_attribute(key, value) for key, value in attributes.items()]
+        self.nodes.append(messages.NodeProto(op_type=kind, input=inputs, output=[name], attribute=made))
         return name
 
     def constant(self, value: ArrayLike) -> str:
         """Integers become int64; a float array stays as it is."""
         name = f"constant_{len(self.constants)}"
-        self.constants.append(numpy_helper.from_array(np.asarray(value), name))
+        array = np.asarray(value)
+        kind = ELEMENT_TYPES[array.dtype.name]
+        self.constants.append(
+            messages.TensorProto(name=name, data_type=kind, dims=array.shape, raw_data=array.tobytes())
+        )
         return name
 
     def half(self, array: ArrayLike) -> str:
         """A constant kept in half precision, used in float32: run times fold the cast when they load the graph."""
-        return self.node("Cast", self.constant(np.asarray(array, np.float16)), to=TensorProto.FLOAT)
+        return self.node("Cast", self.constant(np.asarray(array, np.float16)), to=FLOAT)
 
     def tensor(self, name: str) -> str:
         return self.half(self.tensors[name])
@@ -126,6 +159,15 @@ class _Graph:
             return x
         x = self.node("DepthToSpace", x, blocksize=patch, mode="CRD")
         return self.node("AveragePool", x, kernel_shape=[2, 2], strides=[1, 1], pads=[1, 1, 0, 0])
+
+
+def _attribute(name: str, value: Any) -> onnx.AttributeProto:
+    """An attribute of a node: a whole number, a fraction, a word or whole numbers."""
+    field, kind = {int: ("i", "INT"), float: ("f", "FLOAT"), str: ("s", "STRING"), list: ("ints", "INTS")}[type(value)]
+    content = value.encode() if isinstance(value, str) else value
+    kind = messages.AttributeProto.AttributeType.Value(kind)
+    made: onnx.AttributeProto = messages.AttributeProto(name=name, type=kind, **{field: content})
+    return made
 
 
 def _instance_norm(graph: _Graph, name: str, x: str) -> str:
