@@ -57,8 +57,9 @@ def parse(argv: list[str]) -> argparse.Namespace:
     beside = kinds.add_parser(
         "beside", help="what another busy process costs, with threads that spin and that sleep while they wait"
     )
-    beside.add_argument("work", choices=("train", "folder"), help="training steps, or stylising the --pictures")
-    beside.add_argument("--pictures", type=Path, metavar="DIR")
+    explained = "train: training steps, or folder: stylising the --pictures"
+    beside.add_argument("work", choices=("train", "folder"), metavar="work", help=explained)
+    beside.add_argument("--pictures", type=Path, metavar="DIR", help="a folder")
     _add_rounds(beside, 30, "turns of each, alone and beside")
     return parser.parse_args(argv)
 
