@@ -479,3 +479,44 @@ def test_threads_of_onnx_runtime_sleep_where_openmp_is_told_to(saved: Saved, mon
         session = OnnxRuntimeEngine(saved.style, EngineOptions()).sessions[1]
         key = "session.intra_op.allow_spinning"
         assert session.get_session_options().get_session_config_entry(key) == spinning
+
+
+MEASURE = """
+import ctypes, gc, json, sys
+import numpy as np
+from faststyle.checkpoint import Checkpoint, Header
+from faststyle.config import UPSAMPLERS, NetworkConfig
+from faststyle.inference.backends import BACKENDS
+from faststyle.inference.engines import EngineOptions
+
+def kilobytes(key):
+    return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith(key))
+
+def peak(upsample, side):
+    config = NetworkConfig(
+        width=16, residual_blocks=3, upsample=upsample, norm="instance", padding="reflect", patch=2
+    )
+    tensors = {name: np.full(shape, 0.01, np.float16) for name, shape in config.tensor_shapes().items()}
+    engine = BACKENDS[sys.argv[1]](Checkpoint(Header(config), tensors), EngineOptions(memory=1e12))
+    engine.stylize(np.zeros((16, 16, 3), np.uint8))
+    gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)
+    before = kilobytes("VmRSS")
+    open("/proc/self/clear_refs", "w").write("5")  # the peak starts anew
+    engine.stylize(np.zeros((side, side, 3), np.uint8))
+    most = 1024 * kilobytes("VmHWM")
+    return most / engine.bytes_needed(side, side), (most - 1024 * before) / (engine.bytes_per_pixel * side**2)
+
+peak("nearest", 400)  # what the process takes once
+print(json.dumps({upsample: peak(upsample, 900) for upsample in reversed(UPSAMPLERS)}))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads Linux's /proc")
+@pytest.mark.parametrize("name", BACKENDS)
+def test_a_picture_takes_about_the_memory_that_is_counted(name: str) -> None:
+    """With every upsampler: not more, so that strips begin in time, nor much less, so that they do not begin early."""
+    done = subprocess.run([sys.executable, "-c", MEASURE, name], capture_output=True, text=True, check=True)
+    shares = json.loads(done.stdout)
+    assert set(shares) == set(UPSAMPLERS)
+    assert all(of_all < 1.1 and of_the_picture > 0.5 for of_all, of_the_picture in shares.values()), shares
