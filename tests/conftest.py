@@ -89,6 +89,27 @@ def train_overrides(photos: Path, vgg_weights: Path, tmp_path: Path) -> list[str
     ]
 
 
+@pytest.fixture
+def distill_overrides(photos: Path, vgg_weights: Path, tmp_path: Path) -> list[str]:
+    """Settings that distil two layers in a second."""
+    return [
+        f"teacher={vgg_weights}",
+        f"paintings=[{photos}]",
+        "painting_sizes=[32]",
+        "layers=[relu1_2,relu2_1]",
+        "policy.content_layers=[relu2_1]",
+        "policy.style_layers=[relu1_2]",
+        "network.width=4",
+        "network.residual_blocks=1",
+        f"data.root={photos}",
+        f"cache_dir={tmp_path / 'packs'}",
+        "data.image_size=32",
+        "data.batch_size=2",
+        "data.holdout=2",
+        "trainer=cpu",
+    ]
+
+
 @pytest.fixture(scope="session")
 def tiny_style(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Weights of a tiny network, not to be changed; the same exported stands beside them as ``.onnx``."""

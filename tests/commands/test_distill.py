@@ -10,23 +10,9 @@ from helpers import call
 
 
 @pytest.fixture
-def overrides(photos: Path, vgg_weights: Path, tmp_path: Path) -> list[str]:
-    """Settings that distil two layers in a second."""
+def overrides(distill_overrides: list[str], tmp_path: Path) -> list[str]:
     return [
-        f"teacher={vgg_weights}",
-        f"paintings=[{photos}]",
-        "painting_sizes=[32]",
-        "layers=[relu1_2,relu2_1]",
-        "policy.content_layers=[relu2_1]",
-        "policy.style_layers=[relu1_2]",
-        "network.width=4",
-        "network.residual_blocks=1",
-        f"data.root={photos}",
-        f"cache_dir={tmp_path / 'packs'}",
-        "data.image_size=32",
-        "data.batch_size=2",
-        "data.holdout=2",
-        "trainer=cpu",
+        *distill_overrides,
         "trainer.max_steps=2",
         f"hydra.run.dir={tmp_path / 'run'}",
     ]
