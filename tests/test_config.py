@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from faststyle import config
+from faststyle.checkpoint import from_dict
 from faststyle.config import (
     AUTO,
     LAYER_TERMS,
@@ -30,7 +31,6 @@ from faststyle.config import (
     Outcome,
     Recipe,
     StyleConfig,
-    from_dict,
     padded_side,
 )
 from faststyle.errors import ConfigError

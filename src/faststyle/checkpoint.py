@@ -9,16 +9,16 @@ from __future__ import annotations  # the types name torch, which is loaded only
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import safetensors
 import safetensors.numpy
 from numpy.typing import NDArray
 
-from faststyle.config import METADATA_KEY, NetworkConfig, Outcome, Recipe, from_dict
+from faststyle.config import METADATA_KEY, NetworkConfig, Outcome, Recipe
 from faststyle.errors import CheckpointError, ConfigError
 from faststyle.files import replacing
 from faststyle.resources import find_weights
@@ -87,6 +87,24 @@ def _read_or_none(kind: Any, values: Any) -> Any:
         return from_dict(kind, values)
     except ConfigError:
         return None
+
+
+Config = TypeVar("Config")
+
+
+def from_dict(kind: type[Config], values: Mapping[str, Any]) -> Config:
+    """The inverse of ``dataclasses.asdict``. Raises ``ConfigError`` if a value is missing or of no use."""
+    if not isinstance(values, Mapping):
+        raise ConfigError(f"{kind.__name__}: expected settings by name, found {values!r}")
+    made: dict[str, Any] = {}
+    for field in fields(kind):  # type: ignore[arg-type]
+        if field.name in values:
+            value = values[field.name]
+            made[field.name] = from_dict(field.type, value) if is_dataclass(field.type) else value  # type: ignore[arg-type]
+    try:
+        return kind(**made)
+    except TypeError as error:  # a missing field, or a value that cannot be compared
+        raise ConfigError(f"{kind.__name__}: {error}") from error
 
 
 def save_weights(

@@ -5,9 +5,9 @@ that settings are checked, and weights applied, without it.
 """
 
 import math
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, fields, is_dataclass
-from typing import Any, TypeVar
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
 
 from faststyle.errors import ConfigError
 
@@ -307,21 +307,3 @@ class Outcome:
     device: str | None
     losses: dict[str, float]
     evaluation: dict[str, float]
-
-
-Config = TypeVar("Config")
-
-
-def from_dict(kind: type[Config], values: Mapping[str, Any]) -> Config:
-    """The inverse of ``dataclasses.asdict``. Raises ``ConfigError`` if a value is missing or of no use."""
-    if not isinstance(values, Mapping):
-        raise ConfigError(f"{kind.__name__}: expected settings by name, found {values!r}")
-    made: dict[str, Any] = {}
-    for field in fields(kind):  # type: ignore[arg-type]
-        if field.name in values:
-            value = values[field.name]
-            made[field.name] = from_dict(field.type, value) if is_dataclass(field.type) else value  # type: ignore[arg-type]
-    try:
-        return kind(**made)
-    except TypeError as error:  # a missing field, or a value that cannot be compared
-        raise ConfigError(f"{kind.__name__}: {error}") from error
