@@ -163,7 +163,7 @@ def header_of_format_1(config: NetworkConfig) -> dict[str, Any]:
     for setting in ("histogram_layers", "patch_layers", "histogram_weight", "patch_weight", "statistic"):
         del loss[setting]
     loss |= {key: list(loss[key]) for key in ("content_layers", "style_layers")}
-    del style["file"]
+    del style["file"], recipe["content_error"]
     network = asdict(config)
     if config.patch == 1:
         del network["patch"]
@@ -236,6 +236,7 @@ def test_the_header_of_format_1() -> None:
     loss = header.recipe.loss
     assert loss.content_layers == {"relu2_1": 1.0}
     assert (loss.histogram_weight, loss.patch_weight, loss.statistic) == (0.0, 0.0, "gram")
+    assert header.recipe.content_error is None
     assert header.outcome == Outcome(step=7, seconds=None, device=None, losses={}, evaluation={})
     assert Header.from_values(old | {"network": old["network"] | {"separable": False}}).network == make_config()
     with pytest.raises(ConfigError, match="NetworkConfig: expected settings by name, found None"):

@@ -48,6 +48,7 @@ def make_recipe(**changes: Any) -> Recipe:
         "loss_network": LossNetworkConfig(architecture="vgg19", weights="default", pooling="max", normalized=False),
         "data": DataConfig(root="photos", image_size=32, pack_size=36, batch_size=2, holdout=1),
         "optimizer": OptimizerConfig(learning_rate=1e-3, schedule="one_cycle", warmup=0.1),
+        "content_error": None,
         "max_steps": 10,
         "seed": 0,
         "init": None,
@@ -138,7 +139,7 @@ def test_networks_that_cannot_be(change: dict[str, Any], words: str) -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"statistic": "mean"}, "loss.statistic must be one of gram, covariance, found 'mean'"),
+        ({"statistic": "mean"}, "loss.statistic must be one of moments, gram, covariance, found 'mean'"),
         ({"normalize": "none"}, "loss.normalize must be one of relative, paper, found 'none'"),
         ({"content_weight": -1.0}, "loss.content_weight must be at least 0, found -1.0"),
         ({"tv_weight": float("nan")}, "loss.tv_weight must be at least 0, found nan"),

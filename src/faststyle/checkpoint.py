@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from faststyle.modeling.transformer_net import TransformerNet
 
 FORMAT = 2
+ADDED_SETTINGS = {"content_error": None}  # of a recipe: what older files amount to, which lack them
 READABLE_TYPES = {"F16", "F32", "F64", "I64"}  # in safetensors' words; NumPy has no bfloat16 of its own
 
 Tensors = dict[str, NDArray[Any]]
@@ -56,6 +57,8 @@ class Header:
             raise ConfigError(f"it has format {values['format']}, of a newer faststyle; known: up to {FORMAT}")
         if values.get("format") == 1:
             values = _upgrade_header(values)
+        if isinstance(values.get("recipe"), dict):
+            values = values | {"recipe": ADDED_SETTINGS | values["recipe"]}
         network = from_dict(NetworkConfig, values.get("network"))
         unknown = values["network"].keys() - asdict(network).keys()
         if unknown:  # it may compute something else with the same tensors

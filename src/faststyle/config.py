@@ -48,7 +48,7 @@ AUTO = "auto"  # of loss networks: VGG-19 where its weights are given or cached,
 LOSS_NETWORKS = ("compact", "vgg16", "vgg19", "resnet50")
 POOLINGS = ("max", "average")
 
-STATISTICS = ("gram", "covariance")  # of the style loss
+STATISTICS = ("moments", "gram", "covariance")  # of the style loss
 NORMALIZATIONS = ("relative", "paper")
 ALWAYS_MEASURED = ("content", "style")  # whatever their weights
 LAYER_TERMS = (*ALWAYS_MEASURED, "histogram", "patch")  # the terms of a loss that have layers
@@ -281,7 +281,10 @@ class PolicyConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """What determines the weights of a training. Files are named without their folders, which may move."""
+    """What determines the weights of a training. Files are named without their folders, which may move.
+
+    content_error: None, or at which the style weight holds it, starting from that of ``loss``.
+    """
 
     style: StyleConfig
     network: NetworkConfig
@@ -289,9 +292,14 @@ class Recipe:
     loss_network: LossNetworkConfig
     data: DataConfig
     optimizer: OptimizerConfig
+    content_error: float | None
     max_steps: int
     seed: int
     init: str | None
+
+    def __post_init__(self) -> None:
+        if self.content_error is not None:
+            at_least("content_error", self.content_error, 0.01)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,6 +11,7 @@ from faststyle.losses.layer_losses import (
     CovarianceLoss,
     GramLoss,
     HistogramLoss,
+    MomentsLoss,
     PatchLoss,
     StyleTerm,
     covariance_matrix,
@@ -56,6 +57,17 @@ def test_papers_sums() -> None:
     style = GramLoss({"a": 1.0}, {"a": p}, "paper")({"a": f})
     g, a = (x.flatten(2)[0] @ x.flatten(2)[0].T for x in (f, p))
     torch.testing.assert_close(style, (g - a).square().sum() / (4 * n**2 * m**2))
+
+
+def test_moments_are_means_and_covariances_apart() -> None:
+    f, p = torch.randn(1, 3, 4, 5) + 1, torch.randn(1, 3, 4, 5)
+    ours, theirs = (x.flatten(2)[0] for x in (f, p))
+    mean = (ours.mean(1) - theirs.mean(1)).square().sum()
+    covariance = (ours.cov(correction=0) - theirs.cov(correction=0)).square().sum()
+    paper, relative = (MomentsLoss({"a": 1.0}, {"a": p}, normalize)({"a": f}) for normalize in ("paper", "relative"))
+    torch.testing.assert_close(paper, covariance / (4 * 3**2) + mean / 3)
+    expected = mean / theirs.mean(1).square().sum() + covariance / theirs.cov(correction=0).square().sum()
+    torch.testing.assert_close(relative, expected / 2)
 
 
 @pytest.mark.parametrize("scale", [0.01, 1000.0])

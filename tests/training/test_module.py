@@ -9,14 +9,14 @@ from faststyle.config import DataConfig, LossNetworkConfig, OptimizerConfig, Rec
 from faststyle.losses.perceptual_loss import PerceptualLoss
 from faststyle.modeling.loss_network import build_loss_network
 from faststyle.modeling.transformer_net import TransformerNet
-from faststyle.training.module import StyleTransferModule, build_optimizer
+from faststyle.training.module import GRID, StyleBalance, StyleTransferModule, build_optimizer, off_grid
 from helpers import make_config, make_loss
 
 ONE_CYCLE = OptimizerConfig(learning_rate=1e-3, schedule="one_cycle", warmup=0.1)
 CONSTANT = OptimizerConfig(learning_rate=1e-3, schedule="constant", warmup=0.1)
 
 
-def make_module() -> StyleTransferModule:
+def make_module(content_error: float | None = None) -> StyleTransferModule:
     config = make_loss(content_layers={"relu1_1": 1.0})
     recipe = Recipe(
         style=StyleConfig(name="painting", image="painting.png", size=32, file=None),
@@ -25,6 +25,7 @@ def make_module() -> StyleTransferModule:
         loss_network=LossNetworkConfig(architecture="vgg19", weights="default", pooling="max", normalized=False),
         data=DataConfig(root="photos", image_size=16, pack_size=18, batch_size=2, holdout=0),
         optimizer=ONE_CYCLE,
+        content_error=content_error,
         max_steps=10,
         seed=0,
         init=None,
@@ -86,3 +87,46 @@ def test_a_constant_rate_has_no_scheduler() -> None:
     optimizer = build_optimizer(TransformerNet(make_config()).parameters(), CONSTANT, 10)
     assert isinstance(optimizer, torch.optim.Adam)
     assert optimizer.param_groups[0]["lr"] == 1e-3
+
+
+def test_the_loss_network_sees_every_position_of_its_grid() -> None:
+    rows = torch.arange(24.0)[:, None].expand(1, 1, 24, 24)
+    pairs = [off_grid(step, rows, rows.mT) for step in range(GRID**2)]
+    assert {(down[0, 0, 0, 0].item(), right[0, 0, 0, 0].item()) for down, right in pairs} == {
+        (float(top), float(left)) for top in range(GRID) for left in range(GRID)
+    }
+    assert all(down.shape == right.shape and min(down.shape[2:]) > 24 - GRID for down, right in pairs)
+
+
+@pytest.mark.parametrize("start", [0.1, 3.0])
+def test_the_style_weight_holds_the_content_error(start: float) -> None:
+    """Of a network whose content error grows with the root of the style weight."""
+    balance = StyleBalance(0.9)
+    for _ in range(1500):
+        balance.update(start * balance.factor.sqrt())
+    assert balance.factor.item() == pytest.approx((0.9 / start) ** 2, rel=0.05)
+    assert balance.content_error.item() == pytest.approx(0.9, rel=0.05)
+
+
+def test_the_balance_is_part_of_the_objective_and_of_a_checkpoint(monkeypatch: pytest.MonkeyPatch) -> None:
+    module, plain = make_module(0.5), make_module()
+    crops = torch.randint(256, (2, 16, 16, 3), dtype=torch.uint8)
+    logged: dict[str, torch.Tensor] = {}
+    for each in (module, plain):
+        monkeypatch.setattr(each, "log_dict", lambda values, prog_bar: logged.update(values))
+    assert module.balance is not None
+    module.balance.factor.fill_(3.0)
+    loss = module.training_step(crops, 0)
+    expected = (logged["content_loss"] + 3 * logged["style_loss"]) / 4
+    torch.testing.assert_close(loss.detach(), expected)
+    assert logged["style_factor"] == 3
+    assert module.balance.factor != 3
+    checkpoint: dict[str, object] = {}
+    module.on_save_checkpoint(checkpoint)
+    other = make_module(0.5)
+    other.on_load_checkpoint(checkpoint)
+    assert other.balance is not None
+    assert other.balance.factor == module.balance.factor
+    plain.training_step(crops, 0)
+    plain.on_save_checkpoint(without := {})
+    assert not without

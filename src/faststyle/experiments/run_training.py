@@ -127,6 +127,7 @@ def make_recipe(settings: TrainConfig) -> Recipe:
         loss_network=replace(settings.loss_network, weights=Path(settings.loss_network.weights).name),
         data=replace(settings.data, root=file_name(settings.data.root)),
         optimizer=settings.optimizer,
+        content_error=settings.content_error,
         max_steps=settings.trainer.max_steps,
         seed=settings.seed,
         init=file_name(settings.init),

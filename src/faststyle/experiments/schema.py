@@ -82,6 +82,7 @@ class TrainConfig:
     optimizer: OptimizerConfig
     trainer: TrainerConfig
     logger: LoggerConfig
+    content_error: float | None
     seed: int
     init: str | None
     resume: str | None

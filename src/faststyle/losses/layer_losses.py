@@ -178,6 +178,31 @@ class CovarianceLoss(GramLoss):
     statistic = staticmethod(covariance_matrix)
 
 
+class MomentsLoss(StyleTerm):
+    """Squared distances of the channels' means and of their covariance matrices, apart.
+
+    relative: half of |m(y) - m(s)|^2 / |m(s)|^2, half of |C(y) - C(s)|^2 / |C(s)|^2. paper: |m(y) - m(s)|^2 / C for C
+    channels, as Li et al. (2017, arXiv:1701.01036) match means, plus |C(y) - C(s)|^2 / (4 C^2). A Gram matrix is their
+    sum, C + m m^T, of which the means are most: a low Gram error can do without the painting's forms (BENCHMARKS.md).
+    """
+
+    def statistic_of(self, features: Tensor, mask: Tensor | None) -> Tensor:
+        """(B, C, C + 1): the covariance matrix, and the mean in its last column."""
+        flat, weights = _positions(features), _position_weights(mask)
+        mean = (flat if weights is None else flat * weights).mean(1)
+        return torch.cat([covariance_matrix(features, mask), mean[..., None]], 2)
+
+    def error(self, features: Tensor, target: Tensor, mask: Tensor | None) -> Tensor:
+        with torch.autocast(features.device.type, enabled=False):
+            difference = self.statistic_of(features, mask) - target
+        channels = target.shape[1]
+        errors = [sum_of_squares(part) for part in difference.split([channels, 1], dim=2)]
+        if not self.relative:
+            return errors[0] / (4.0 * channels**2) + errors[1] / channels
+        wanted = [sum_of_squares(part).clamp_min(TINY) for part in target.split([channels, 1], dim=2)]
+        return (errors[0] / wanted[0] + errors[1] / wanted[1]) / 2.0
+
+
 class HistogramLoss(StyleTerm):
     """Squared distance of each channel to itself with the style's histogram (Risser et al. 2017, arXiv:1701.08893).
 

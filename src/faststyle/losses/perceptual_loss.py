@@ -18,13 +18,18 @@ from faststyle.losses.layer_losses import (
     CovarianceLoss,
     GramLoss,
     HistogramLoss,
+    MomentsLoss,
     PatchLoss,
     StyleTerm,
     sum_of_squares,
 )
 from faststyle.modeling.loss_network import LossNetwork, nearest_layer
 
-STYLE_LOSSES: dict[str, type[StyleTerm]] = {"gram": GramLoss, "covariance": CovarianceLoss}  # by statistic
+STYLE_LOSSES: dict[str, type[StyleTerm]] = {  # by statistic
+    "moments": MomentsLoss,
+    "gram": GramLoss,
+    "covariance": CovarianceLoss,
+}
 OTHER_STYLE_TERMS: dict[str, type[StyleTerm]] = {"histogram": HistogramLoss, "patch": PatchLoss}
 
 
@@ -114,8 +119,11 @@ class PerceptualLoss(nn.Module):
             features: dict[str, Tensor] = self.loss_network(content, layers=self.content.layers)
         return features
 
-    def forward(self, stylized: Tensor, content: Tensor | Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def forward(
+        self, stylized: Tensor, content: Tensor | Mapping[str, Tensor], style_factor: Tensor | None = None
+    ) -> dict[str, Tensor]:
         """stylized: (B, 3, H, W) in [0, 1]. content: the same, or its ``content_features``, where they serve often.
+        style_factor: of the weights of every style term, a scalar.
 
         Scalars ``loss``, ``content_loss``, ``style_loss``, ``tv_loss``, and those of the other terms with a weight.
         Only ``loss`` is weighted.
@@ -126,5 +134,8 @@ class PerceptualLoss(nn.Module):
         for name in self.style_terms:
             losses[name] = torch.stack([region.get_submodule(name)(features) for region in self.regions]).mean()
         losses["tv"] = self.total_variation(stylized)
-        loss = torch.stack([self.weights[name] * value for name, value in losses.items()]).sum()
+        weighted = {name: self.weights[name] * value for name, value in losses.items()}
+        if style_factor is not None:
+            weighted |= {name: style_factor * weighted[name] for name in self.style_terms}
+        loss = torch.stack(list(weighted.values())).sum()
         return {"loss": loss, **{f"{name}_loss": value for name, value in losses.items()}}
