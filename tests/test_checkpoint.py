@@ -160,7 +160,14 @@ def blocks_of_format_1(config: NetworkConfig) -> nn.Module:
 def header_of_format_1(config: NetworkConfig) -> dict[str, Any]:
     recipe = asdict(make_recipe())
     loss, style = recipe["loss"], recipe["style"]
-    for setting in ("histogram_layers", "patch_layers", "histogram_weight", "patch_weight", "statistic"):
+    for setting in (
+        "histogram_layers",
+        "patch_layers",
+        "histogram_weight",
+        "patch_weight",
+        "statistic",
+        "style_scales",
+    ):
         del loss[setting]
     loss |= {key: list(loss[key]) for key in ("content_layers", "style_layers")}
     del style["file"], recipe["content_error"]
@@ -236,7 +243,7 @@ def test_the_header_of_format_1() -> None:
     loss = header.recipe.loss
     assert loss.content_layers == {"relu2_1": 1.0}
     assert (loss.histogram_weight, loss.patch_weight, loss.statistic) == (0.0, 0.0, "gram")
-    assert header.recipe.content_error is None
+    assert (header.recipe.content_error, loss.style_scales) == (None, 1)
     assert header.outcome == Outcome(step=7, seconds=None, device=None, losses={}, evaluation={})
     assert Header.from_values(old | {"network": old["network"] | {"separable": False}}).network == make_config()
     with pytest.raises(ConfigError, match="NetworkConfig: expected settings by name, found None"):

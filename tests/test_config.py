@@ -140,6 +140,7 @@ def test_networks_that_cannot_be(change: dict[str, Any], words: str) -> None:
     ("change", "words"),
     [
         ({"statistic": "mean"}, "loss.statistic must be one of moments, gram, covariance, found 'mean'"),
+        ({"style_scales": 0}, "loss.style_scales must be at least 1, found 0"),
         ({"normalize": "none"}, "loss.normalize must be one of relative, paper, found 'none'"),
         ({"content_weight": -1.0}, "loss.content_weight must be at least 0, found -1.0"),
         ({"tv_weight": float("nan")}, "loss.tv_weight must be at least 0, found nan"),

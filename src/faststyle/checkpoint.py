@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from faststyle.modeling.transformer_net import TransformerNet
 
 FORMAT = 2
-ADDED_SETTINGS = {"content_error": None}  # of a recipe: what older files amount to, which lack them
 READABLE_TYPES = {"F16", "F32", "F64", "I64"}  # in safetensors' words; NumPy has no bfloat16 of its own
 
 Tensors = dict[str, NDArray[Any]]
@@ -57,14 +56,12 @@ class Header:
             raise ConfigError(f"it has format {values['format']}, of a newer faststyle; known: up to {FORMAT}")
         if values.get("format") == 1:
             values = _upgrade_header(values)
-        if isinstance(values.get("recipe"), dict):
-            values = values | {"recipe": ADDED_SETTINGS | values["recipe"]}
         network = from_dict(NetworkConfig, values.get("network"))
         unknown = values["network"].keys() - asdict(network).keys()
         if unknown:  # it may compute something else with the same tensors
             raise ConfigError(f"network.{min(unknown)} is unknown")
-        recipe, outcome = _read_or_none(Recipe, values.get("recipe")), _read_or_none(Outcome, values.get("outcome"))
-        return cls(network, recipe, outcome)
+        recipe = _read_or_none(Recipe, _with_newer_settings(values.get("recipe")))
+        return cls(network, recipe, _read_or_none(Outcome, values.get("outcome")))
 
 
 @dataclass(frozen=True)
@@ -83,6 +80,13 @@ class Checkpoint:
         network = TransformerNet(self.header.network)
         network.load_state_dict({name: torch.from_numpy(array) for name, array in self.tensors.items()})
         return network.eval()
+
+
+def _with_newer_settings(recipe: Any) -> Any:
+    """Adds the settings that older files lack, as they amount to."""
+    if not isinstance(recipe, dict) or not isinstance(recipe.get("loss"), dict):
+        return recipe
+    return {"content_error": None} | recipe | {"loss": {"style_scales": 1} | recipe["loss"]}
 
 
 def _read_or_none(kind: Any, values: Any) -> Any:

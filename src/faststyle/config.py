@@ -160,8 +160,8 @@ class LossConfig:
     content_layers, style_layers, histogram_layers, patch_layers: weight by layer name, under VGG-19's names; another
     loss network takes its layers of the same depth. A layer of weight 0 is left out.
     content_weight, style_weight, ...: of the terms. Content and style are always measured, histograms and patches only
-    where they have a weight. statistic: of the style loss, one of ``STATISTICS``. normalize: ``relative`` errors, or
-    the ``paper``'s own sums.
+    where they have a weight. statistic: of the style loss, one of ``STATISTICS``. style_scales: sizes at which the
+    terms of style compare, each half of the one before. normalize: ``relative`` errors, or the ``paper``'s own sums.
 
     Raises ``ConfigError`` on an unknown name, a negative weight or a used term without layers.
     """
@@ -176,9 +176,11 @@ class LossConfig:
     patch_weight: float
     tv_weight: float
     statistic: str
+    style_scales: int
     normalize: str
 
     def __post_init__(self) -> None:
+        at_least("loss.style_scales", self.style_scales, 1)
         one_of("loss.statistic", self.statistic, STATISTICS)
         one_of("loss.normalize", self.normalize, NORMALIZATIONS)
         for term, weight in self.weights.items():

@@ -1,10 +1,12 @@
 """The weighted sum of losses, and the contract of the style terms that it is made of."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from faststyle.config import LAYER_TERMS, NORMALIZATIONS, STATISTICS
@@ -17,6 +19,7 @@ from faststyle.losses.perceptual_loss import (
     Region,
     TotalVariation,
     adapt_layers,
+    halvings,
     needed_layers,
 )
 from faststyle.modeling.loss_network import LossNetwork, build_loss_network
@@ -252,6 +255,31 @@ def test_terms_add_up(vgg: LossNetwork) -> None:
     terms = build_loss(vgg, content_weight=2.0, style_weight=3.0, tv_weight=5.0)(IMAGES, IMAGES.flip(2))
     expected = 2 * terms["content_loss"] + 3 * terms["style_loss"] + 5 * terms["tv_loss"]
     torch.testing.assert_close(terms["loss"], expected)
+
+
+def test_a_style_factor_weighs_the_terms_of_style_alone(vgg: LossNetwork) -> None:
+    loss = build_loss(vgg, content_weight=2.0, style_weight=3.0, histogram_weight=4.0, tv_weight=5.0)
+    terms = loss(IMAGES, IMAGES.flip(2), torch.tensor(0.5))
+    style = 3 * terms["style_loss"] + 4 * terms["histogram_loss"]
+    expected = 2 * terms["content_loss"] + 0.5 * style + 5 * terms["tv_loss"]
+    torch.testing.assert_close(terms["loss"], expected)
+
+
+def test_halvings() -> None:
+    assert [tuple(each.shape[2:]) for each in halvings(torch.rand(1, 3, 150, 131))] == [(150, 131), (75, 65), (37, 32)]
+    assert len(list(halvings(torch.rand(1, 3, 20, 900)))) == 1
+
+
+def test_style_at_two_scales_is_the_mean_of_both(vgg: LossNetwork) -> None:
+    style, stylized = torch.rand(1, 3, 66, 80), torch.rand(2, 3, 64, 72)
+    config = make_loss(style_layers=LAYERS, histogram_layers=LAYERS, histogram_weight=1.0)
+    half = [F.avg_pool2d(each, 2) for each in (style, stylized)]
+    both = PerceptualLoss(vgg, style, replace(config, style_scales=2))(stylized, stylized)
+    each = [PerceptualLoss(vgg, a, config)(b, b) for a, b in ((style, stylized), half)]
+    for term in ("style_loss", "histogram_loss"):
+        torch.testing.assert_close(both[term], (each[0][term] + each[1][term]) / 2)
+    small = PerceptualLoss(vgg, style, replace(config, style_scales=2))(IMAGES, IMAGES)
+    torch.testing.assert_close(small["style_loss"], PerceptualLoss(vgg, style, config)(IMAGES, IMAGES)["style_loss"])
 
 
 def test_only_the_picture_gets_a_gradient(vgg: LossNetwork) -> None:

@@ -49,7 +49,13 @@ def build_measure(
     ``style_weight`` x style error. Raises ``LossNetworkError`` as ``load_loss_network`` does.
     """
     changes: dict[str, Any] = {f"{term}_weight": 0.0 for term in TERMS}
-    changes |= {"content_weight": 1.0, "style_weight": style_weight, "statistic": "gram", "normalize": "relative"}
+    changes |= {
+        "content_weight": 1.0,
+        "style_weight": style_weight,
+        "statistic": "gram",
+        "style_scales": 1,
+        "normalize": "relative",
+    }
     config = replace(loss, **changes)
     loss_network = load_loss_network(architecture, needed_layers(config, architecture), weights=weights)
     return PerceptualLoss(loss_network, style, config)

@@ -4,11 +4,13 @@ Scale-free by default: relative errors, so that one pair of weights serves every
 ``normalize="paper"`` they are the papers' own sums. Every loss is a scalar: the mean over the pictures of a batch.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from faststyle.config import LAYER_TERMS, LossConfig
@@ -24,6 +26,8 @@ from faststyle.losses.layer_losses import (
     sum_of_squares,
 )
 from faststyle.modeling.loss_network import LossNetwork, nearest_layer
+
+SMALLEST_HALF = 32  # pixels: at less, the deep layers have a handful of positions
 
 STYLE_LOSSES: dict[str, type[StyleTerm]] = {  # by statistic
     "moments": MomentsLoss,
@@ -52,6 +56,15 @@ class TotalVariation(nn.Module):
 def _mean_square(x: Tensor) -> Tensor:
     """0 where there is nothing: a picture one pixel wide has no neighbours."""
     return x.square().mean() if x.numel() else x.new_zeros(())
+
+
+def halvings(images: Tensor) -> Iterator[Tensor]:
+    """The images, (B, 3, H, W), and each half the size of the one before, down to ``SMALLEST_HALF`` px."""
+    while True:
+        yield images
+        if min(images.shape[-2:]) < 2 * SMALLEST_HALF:
+            return
+        images = F.avg_pool2d(images, 2)
 
 
 @dataclass(frozen=True)
@@ -104,13 +117,17 @@ class PerceptualLoss(nn.Module):
         self.content = ContentLoss(used.pop("content"), config.normalize)
         kinds = {"style": STYLE_LOSSES[config.statistic], **OTHER_STYLE_TERMS}
         self.style_terms = tuple(used)
-        self.regions = nn.ModuleList()
+        self.style_layers = {layer for layers in used.values() for layer in layers}
+        self.scales = nn.ModuleList(nn.ModuleList() for _ in range(config.style_scales))  # of regions, of terms
         with torch.no_grad():
             for region in [Region(style)] if isinstance(style, Tensor) else style:
-                target = loss_network(region.style, layers=wanted)
                 masks = (region.style_mask, region.mask)
-                terms = {name: kinds[name](layers, target, config.normalize, *masks) for name, layers in used.items()}
-                self.regions.append(nn.ModuleDict(terms))
+                for regions, picture in zip(self.scales, halvings(region.style), strict=False):
+                    target = loss_network(picture, layers=self.style_layers)
+                    built = {
+                        name: kinds[name](layers, target, config.normalize, *masks) for name, layers in used.items()
+                    }
+                    regions.append(nn.ModuleDict(built))
         self.total_variation = TotalVariation(config.normalize)
 
     def content_features(self, content: Tensor) -> dict[str, Tensor]:
@@ -131,8 +148,13 @@ class PerceptualLoss(nn.Module):
         target = self.content_features(content) if isinstance(content, Tensor) else content
         features = self.loss_network(stylized)
         losses = {"content": self.content(features, target)}
-        for name in self.style_terms:
-            losses[name] = torch.stack([region.get_submodule(name)(features) for region in self.regions]).mean()
+        errors: dict[str, list[Tensor]] = {name: [] for name in self.style_terms}
+        for regions, picture in zip(self.scales, halvings(stylized), strict=False):
+            if picture is not stylized:
+                features = self.loss_network(picture, layers=self.style_layers)
+            for name, region in product(self.style_terms, regions):
+                errors[name].append(region.get_submodule(name)(features))
+        losses |= {name: torch.stack(each).mean() for name, each in errors.items()}
         losses["tv"] = self.total_variation(stylized)
         weighted = {name: self.weights[name] * value for name, value in losses.items()}
         if style_factor is not None:

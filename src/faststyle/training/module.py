@@ -15,7 +15,6 @@ from faststyle.losses.perceptual_loss import PerceptualLoss
 from faststyle.modeling.pixels import to_images
 from faststyle.modeling.transformer_net import TransformerNet
 
-
 GRID = 8  # pixels at a side of the deepest layers' positions
 
 
