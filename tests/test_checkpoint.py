@@ -170,7 +170,7 @@ def header_of_format_1(config: NetworkConfig) -> dict[str, Any]:
     ):
         del loss[setting]
     loss |= {key: list(loss[key]) for key in ("content_layers", "style_layers")}
-    del style["file"], recipe["content_error"]
+    del style["file"], recipe["content_error"], recipe["optimizer"]["algorithm"]
     network = asdict(config)
     if config.patch == 1:
         del network["patch"]

@@ -47,7 +47,7 @@ def make_recipe(**changes: Any) -> Recipe:
         "loss": make_loss(),
         "loss_network": LossNetworkConfig(architecture="vgg19", weights="default", pooling="max", normalized=False),
         "data": DataConfig(root="photos", image_size=32, pack_size=36, batch_size=2, holdout=1),
-        "optimizer": OptimizerConfig(learning_rate=1e-3, schedule="one_cycle", warmup=0.1),
+        "optimizer": OptimizerConfig(algorithm="adam", learning_rate=1e-3, schedule="one_cycle", warmup=0.1),
         "content_error": None,
         "max_steps": 10,
         "seed": 0,
@@ -181,6 +181,7 @@ def test_terms_that_are_not_used_need_no_layers() -> None:
         ("optimizer", {"learning_rate": 0.0}, "optimizer.learning_rate must be between 0 and 1, found 0.0"),
         ("optimizer", {"learning_rate": 1.0}, "optimizer.learning_rate must be between 0 and 1, found 1.0"),
         ("optimizer", {"warmup": float("nan")}, "optimizer.warmup must be between 0 and 1, found nan"),
+        ("optimizer", {"algorithm": "sgd"}, "optimizer.algorithm must be one of muon, adam, found 'sgd'"),
         ("optimizer", {"schedule": "cosine"}, "optimizer.schedule must be one of one_cycle, constant, found 'cosine'"),
     ],
 )
@@ -195,8 +196,8 @@ def test_every_known_name_is_taken() -> None:
         replace(recipe.loss_network, architecture=architecture)
     for pooling in POOLINGS:
         replace(recipe.loss_network, pooling=pooling)
-    for schedule in SCHEDULES:
-        replace(recipe.optimizer, schedule=schedule)
+    for algorithm, schedule in product(config.OPTIMIZERS, SCHEDULES):
+        replace(recipe.optimizer, algorithm=algorithm, schedule=schedule)
     for statistic, normalize in product(config.STATISTICS, config.NORMALIZATIONS):
         make_loss(statistic=statistic, normalize=normalize)
 

@@ -84,9 +84,10 @@ class Checkpoint:
 
 def _with_newer_settings(recipe: Any) -> Any:
     """Adds the settings that older files lack, as they amount to."""
-    if not isinstance(recipe, dict) or not isinstance(recipe.get("loss"), dict):
+    added = {"loss": {"style_scales": 1}, "optimizer": {"algorithm": "adam"}}
+    if not isinstance(recipe, dict) or not all(isinstance(recipe.get(part), dict) for part in added):
         return recipe
-    return {"content_error": None} | recipe | {"loss": {"style_scales": 1} | recipe["loss"]}
+    return {"content_error": None} | recipe | {part: settings | recipe[part] for part, settings in added.items()}
 
 
 def _read_or_none(kind: Any, values: Any) -> Any:

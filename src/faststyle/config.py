@@ -54,6 +54,7 @@ ALWAYS_MEASURED = ("content", "style")  # whatever their weights
 LAYER_TERMS = (*ALWAYS_MEASURED, "histogram", "patch")  # the terms of a loss that have layers
 TERMS = (*LAYER_TERMS, "tv")
 
+OPTIMIZERS = ("muon", "adam")
 SCHEDULES = ("one_cycle", "constant")
 
 
@@ -257,8 +258,9 @@ class DataConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class OptimizerConfig:
-    """Adam. warmup: share of the steps with a rising rate, in the ``one_cycle`` schedule."""
+    """algorithm: ``muon`` or ``adam``. warmup: share of the steps with a rising rate, in the ``one_cycle`` schedule."""
 
+    algorithm: str
     learning_rate: float
     schedule: str
     warmup: float
@@ -267,6 +269,7 @@ class OptimizerConfig:
         for key, value in (("learning_rate", self.learning_rate), ("warmup", self.warmup)):
             if not 0 < value < 1:
                 raise ConfigError(f"optimizer.{key} must be between 0 and 1, found {value}")
+        one_of("optimizer.algorithm", self.algorithm, OPTIMIZERS)
         one_of("optimizer.schedule", self.schedule, SCHEDULES)
 
 

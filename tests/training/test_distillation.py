@@ -39,7 +39,7 @@ def module() -> Distillation:
         [[noise(40, 60, seed=9)], [noise(48, 36, seed=8), noise(64, 48, seed=8)]],
         PHOTOGRAPHS,
         policy=POLICY,
-        optimizer=OptimizerConfig(learning_rate=1e-4, schedule="one_cycle", warmup=0.1),
+        optimizer=OptimizerConfig(algorithm="adam", learning_rate=1e-4, schedule="one_cycle", warmup=0.1),
         max_steps=10,
         seed=0,
     )

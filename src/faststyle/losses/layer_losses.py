@@ -196,10 +196,10 @@ class MomentsLoss(StyleTerm):
         with torch.autocast(features.device.type, enabled=False):
             difference = self.statistic_of(features, mask) - target
         channels = target.shape[1]
-        errors = [sum_of_squares(part) for part in difference.split([channels, 1], dim=2)]
+        errors = [sum_of_squares(part) for part in torch.split(difference, [channels, 1], dim=2)]
         if not self.relative:
             return errors[0] / (4.0 * channels**2) + errors[1] / channels
-        wanted = [sum_of_squares(part).clamp_min(TINY) for part in target.split([channels, 1], dim=2)]
+        wanted = [sum_of_squares(part).clamp_min(TINY) for part in torch.split(target, [channels, 1], dim=2)]
         return (errors[0] / wanted[0] + errors[1] / wanted[1]) / 2.0
 
 

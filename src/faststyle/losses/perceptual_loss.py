@@ -123,6 +123,7 @@ class PerceptualLoss(nn.Module):
             for region in [Region(style)] if isinstance(style, Tensor) else style:
                 masks = (region.style_mask, region.mask)
                 for regions, picture in zip(self.scales, halvings(region.style), strict=False):
+                    assert isinstance(regions, nn.ModuleList)
                     target = loss_network(picture, layers=self.style_layers)
                     built = {
                         name: kinds[name](layers, target, config.normalize, *masks) for name, layers in used.items()
@@ -152,6 +153,7 @@ class PerceptualLoss(nn.Module):
         for regions, picture in zip(self.scales, halvings(stylized), strict=False):
             if picture is not stylized:
                 features = self.loss_network(picture, layers=self.style_layers)
+            assert isinstance(regions, nn.ModuleList)
             for name, region in product(self.style_terms, regions):
                 errors[name].append(region.get_submodule(name)(features))
         losses |= {name: torch.stack(each).mean() for name, each in errors.items()}

@@ -21,7 +21,7 @@ from faststyle.losses.layer_losses import ContentLoss, gram_matrix
 from faststyle.modeling.loss_network import VGG, Compact
 from faststyle.modeling.pixels import to_images
 from faststyle.modeling.transformer_net import TransformerNet
-from faststyle.training.module import build_optimizer
+from faststyle.training.optimizers import build_optimizer
 
 Features = Mapping[str, Tensor]
 
@@ -204,7 +204,7 @@ class Distillation(LightningModule):
         self.policy_optimizer.load_state_dict(checkpoint["policy_optimizer"])
 
     def configure_optimizers(self) -> Any:
-        return build_optimizer(self.student.parameters(), self.optimizer_config, self.max_steps)
+        return build_optimizer(self.student, self.optimizer_config, self.max_steps)
 
 
 def disturbed(content: Tensor, stylized: Tensor, random: np.random.Generator) -> Tensor:

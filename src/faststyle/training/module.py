@@ -1,19 +1,18 @@
 """The training step."""
 
-from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
 import torch
 from pytorch_lightning import LightningModule
 from torch import Tensor, nn
-from torch.optim.lr_scheduler import OneCycleLR
 
 from faststyle.checkpoint import FORMAT, upgrade_tensor_names
-from faststyle.config import OptimizerConfig, Recipe
+from faststyle.config import Recipe
 from faststyle.losses.perceptual_loss import PerceptualLoss
 from faststyle.modeling.pixels import to_images
 from faststyle.modeling.transformer_net import TransformerNet
+from faststyle.training.optimizers import build_optimizer
 
 GRID = 8  # pixels at a side of the deepest layers' positions
 
@@ -48,7 +47,7 @@ class StyleTransferModule(LightningModule):
         return loss
 
     def configure_optimizers(self) -> Any:
-        return build_optimizer(self.network.parameters(), self.recipe.optimizer, self.recipe.max_steps)
+        return build_optimizer(self.network, self.recipe.optimizer, self.recipe.max_steps)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         if self.balance is not None:
@@ -96,13 +95,3 @@ def off_grid(step: int, *images: Tensor) -> list[Tensor]:
     """
     top, left = divmod(step * 13 % GRID**2, GRID)
     return [each[..., top:, left:] for each in images]
-
-
-def build_optimizer(parameters: Iterable[nn.Parameter], config: OptimizerConfig, max_steps: int) -> Any:
-    """Adam, as Lightning takes it. ``one_cycle``: a rate that rises to its own over the share ``warmup`` of the steps,
-    then falls to nearly 0 (Smith & Topin 2017, arXiv:1708.07120)."""
-    optimizer = torch.optim.Adam(parameters, lr=config.learning_rate, fused=True)
-    if config.schedule == "constant":
-        return optimizer
-    one_cycle = OneCycleLR(optimizer, config.learning_rate, total_steps=max_steps + 1, pct_start=config.warmup)
-    return {"optimizer": optimizer, "lr_scheduler": {"scheduler": one_cycle, "interval": "step"}}
