@@ -40,6 +40,8 @@ def test_init_takes_weights_and_names_settings_that_differ(tmp_path: Path) -> No
     assert network.training
     assert network.to_rgb.weight.allclose(start.to_rgb.weight, atol=1e-3)
     assert not build_network(make_config(upsample="bilinear"), None).to_rgb.weight.allclose(start.to_rgb.weight)
+    nearest = build_network(make_config(upsample="nearest"), str(file))  # which has the same tensors
+    assert nearest.to_rgb.weight.allclose(start.to_rgb.weight, atol=1e-3)
     words = r"^init: .* \(width=4 upsample=bilinear; here width=8 upsample=nearest\): start from one of its kind"
     with pytest.raises(ConfigError, match=words):
         build_network(make_config(width=8), str(file))

@@ -73,3 +73,17 @@ def test_a_constant_rate_has_no_scheduler() -> None:
     optimizer = build_optimizer(TransformerNet(make_config()), replace(ONE_CYCLE, schedule="constant"), 10)
     assert isinstance(optimizer, torch.optim.Adam)
     assert optimizer.param_groups[0]["lr"] == 1e-3
+
+
+def test_muon_makes_updates_orthogonal_in_float32() -> None:
+    from pytorch_optimizer.optimizer.muon.base import MuonBase
+
+    assert "_orthogonalize" in vars(MuonBase)  # else what is replaced is no longer called
+    network = TransformerNet(make_config(width=8))
+    kernel = network.residuals[0].first.convolution.weight
+    before = kernel.detach().clone()
+    steps(network, OPTIMIZERS["muon"](network, 1e-3), 1)
+    change = torch.linalg.svdvals((kernel.detach() - before).flatten(1))
+    expected = 1e-3 * 0.2 * kernel[0].numel() ** 0.5
+    assert (0.5 * expected < change).all()
+    assert (change < 1.5 * expected).all()

@@ -33,13 +33,13 @@ def build_network(config: NetworkConfig, init: str | None) -> TransformerNet:
         with naming("init"):
             start = read_checkpoint(init)
         found, wanted = asdict(start.header.network), asdict(config)
-        other = [key for key in found if found[key] != wanted[key]]
-        if other:
+        if start.header.network.tensor_shapes() != config.tensor_shapes():
+            other = [key for key in found if found[key] != wanted[key]]
             theirs, ours = (" ".join(f"{key}={values[key]}" for key in other) for values in (found, wanted))
             raise ConfigError(
                 f"init: {init} has another network ({theirs}; here {ours}): start from one of its kind, or from none"
             )
-        network.load_state_dict(start.build_network().state_dict())
+        network.load_state_dict(start.build_network().state_dict())  # nearest and bilinear have the same tensors
     return network
 
 
