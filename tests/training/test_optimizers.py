@@ -19,10 +19,10 @@ def test_the_table_is_that_of_the_settings() -> None:
     assert tuple(OPTIMIZERS) == config.OPTIMIZERS
 
 
-def steps(network: TransformerNet, optimizer: torch.optim.Optimizer, count: int) -> list[float]:
+def steps(network: TransformerNet, optimizer: torch.optim.Optimizer, count: int, *, side: int = 16) -> list[float]:
     """The squared distance of a network's picture to black, before each step."""
     errors = []
-    picture = torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    picture = torch.rand(1, 3, side, side, generator=torch.Generator().manual_seed(0))
     for _ in range(count):
         optimizer.zero_grad()
         error = network(picture).square().mean()
@@ -82,7 +82,7 @@ def test_muon_makes_updates_orthogonal_in_float32() -> None:
     network = TransformerNet(make_config(width=8))
     kernel = network.residuals[0].first.convolution.weight
     before = kernel.detach().clone()
-    steps(network, OPTIMIZERS["muon"](network, 1e-3), 1)
+    steps(network, OPTIMIZERS["muon"](network, 1e-3), 1, side=64)
     change = torch.linalg.svdvals((kernel.detach() - before).flatten(1))
     expected = 1e-3 * 0.2 * kernel[0].numel() ** 0.5
     assert (0.5 * expected < change).all()

@@ -1,0 +1,99 @@
+"""Trains several recipes for the same CPU time on several paintings: a table, and a sheet of each painting."""
+
+import argparse
+import json
+import shlex
+from pathlib import Path
+
+from faststyle.commands.evaluate import find_photographs, load
+from faststyle.commands.terminal import build_parser, run_parsed
+from faststyle.errors import ConfigError, ImageError
+from faststyle.resources import ROOT
+
+# large cells, long strokes, flat areas with outlines, dots
+PAINTINGS = [
+    ROOT / "paintings" / f"{n}.jpg" for n in ("stained_glass", "brush_strokes", "woodcut_waves", "pointillism")
+]
+
+
+def run(argv: list[str]) -> int:
+    """Runs the command and returns its exit code."""
+    return run_parsed(parse(argv), compare_recipes)
+
+
+def parse(argv: list[str]) -> argparse.Namespace:
+    """Reads the command line."""
+    parser = build_parser(
+        "compare-recipes",
+        "Every recipe trains each painting for the same CPU time. Prints content and style error under one loss "
+        "network, the checkerboard figure (1 is none) and the iterations of image optimisation (L-BFGS) that reach "
+        "the same objective, means and deviations over the photographs; draws a sheet of each painting. Started "
+        "again with the same --output it goes on with what is missing.",
+        epilog="Example: faststyle compare-recipes --recipe new '' --recipe gram loss.statistic=gram "
+        "--data photos.zip --images photos/ --cpu-seconds 600 --output comparison",
+    )
+    add = parser.add_argument
+    add("--recipe", nargs=2, action="append", required=True, metavar=("NAME", "OVERRIDES"),
+        help="overrides of faststyle train, in quotes")  # fmt: skip
+    add("--paintings", nargs="+", type=Path, default=PAINTINGS, metavar="FILE", help="default: the four in paintings/")
+    add("--style-size", type=int, help="shorter side of the paintings, in training and measuring; default: conf/'s")
+    add("--data", required=True, metavar="PATH", help="photographs to train on: data.root")
+    add("--images", required=True, type=Path, metavar="PATH", help="photographs to measure on: a folder, or one")
+    add("--cpu-seconds", type=float, default=600, help="of each training, of all its threads; default: %(default)s")
+    add("--size", type=int, default=512, help="shorter side of the measured photographs; default: %(default)s")
+    add("--loss-network", default="auto", help="that measures; default: vgg19 if its weights are given or cached")
+    add("--weights", default="default", help="file of its weights")
+    add("--style-weight", type=float, default=10, help="in the objective; default: %(default)s")
+    add("--iterations", type=int, default=0, help="of image optimisation at most; default: none")
+    add("--blind", type=int, metavar="SEED", help="shuffle the rows of the sheets; which is which stands in JSON only")
+    add("--output", type=Path, default=Path("runs/recipes"), metavar="DIR", help="default: %(default)s")
+    return parser.parse_args(argv)
+
+
+def check(args: argparse.Namespace) -> None:
+    """Raises ``ConfigError`` on options that cannot work, before any work."""
+    names = [name for name, _ in args.recipe]
+    if len(set(names)) < len(names) or not all(name.isidentifier() for name in names):
+        raise ConfigError(f"--recipe needs names that differ, of letters, digits and _; found {', '.join(names)}")
+    if args.cpu_seconds <= 0 or args.size < 32 or args.iterations < 0:
+        raise ConfigError("--cpu-seconds must be above 0, --size at least 32, --iterations at least 0")
+    if missing := [str(path) for path in args.paintings if not path.is_file()]:
+        raise ImageError(f"no picture {missing[0]}")
+
+
+def compare_recipes(args: argparse.Namespace) -> None:
+    """Trains what is missing, measures all, prints the table."""
+    from faststyle.evaluation.metrics import build_measure
+    from faststyle.experiments.recipe_comparison import as_plain, compare, sheet, table, train_for
+    from faststyle.experiments.schema import balanced_loss, default_style_size
+    from faststyle.files import replacing
+    from faststyle.imaging.images import read_picture, write_picture
+    from faststyle.losses.perceptual_loss import needed_layers
+    from faststyle.modeling.loss_network import choose_architecture
+
+    check(args)
+    photographs = {name: load(path, args.size) for name, path in find_photographs(args.images).items()}
+    loss = balanced_loss()
+    architecture = choose_architecture(args.loss_network, needed_layers(loss, args.loss_network), weights=args.weights)
+    style_size = args.style_size or default_style_size()
+    results, order = {}, {}
+    for file in args.paintings:
+        painting = file.stem
+        shared = [f"style.image={file}", f"style.size={style_size}", f"data.root={args.data}"]
+        trainings = {
+            name: train_for(args.cpu_seconds, [*shared, *shlex.split(overrides)], args.output / painting / name)
+            for name, overrides in args.recipe
+        }
+        picture, order[painting] = sheet(read_picture(file), photographs, trainings, seed=args.blind)
+        write_picture(args.output / f"{painting}.png", picture)
+        style = load(file, style_size)
+        measure = build_measure(architecture, style, loss, weights=args.weights, style_weight=args.style_weight)
+        results[painting] = compare(
+            trainings, photographs, measure, style_weight=args.style_weight, iterations=args.iterations
+        )
+    report = {"loss_network": architecture, "size": args.size, "rows": order, "paintings": as_plain(results)}
+    with replacing(args.output / "figures.json") as path:
+        path.write_text(json.dumps(report, indent=1))
+    print(f"{args.cpu_seconds:g} CPU s each; under {architecture} at {args.size} px, {len(photographs)} photographs")
+    print(table(results, args.iterations))
+    print(f"sheets: {args.output}/PAINTING.png")
