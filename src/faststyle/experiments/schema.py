@@ -238,9 +238,10 @@ def _translate(override: str) -> str:
 
 def balanced_loss() -> LossConfig:
     """The default loss, as ``conf/loss/balanced.yaml`` composes it."""
-    parts = [OmegaConf.load(CONF / "loss" / file) for file in ("base.yaml", "layers/balanced.yaml")]
+    parts = [OmegaConf.load(CONF / "loss" / file) for file in ("base.yaml", "layers/balanced.yaml", "balanced.yaml")]
     cfg = OmegaConf.merge(*parts)
     assert isinstance(cfg, DictConfig)
+    del cfg["defaults"]
     return resolve(cfg, LossConfig)
 
 

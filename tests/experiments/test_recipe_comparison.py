@@ -1,0 +1,19 @@
+"""One training of a comparison, as a process; the rest is tested with its command."""
+
+from pathlib import Path
+
+import pytest
+
+from faststyle.errors import FaststyleError
+from faststyle.experiments import recipe_comparison
+
+
+def test_a_training_takes_its_overrides_and_tells_its_time(photos: Path, tmp_path: Path) -> None:
+    overrides = [f"style.image={photos / '0.jpg'}", "style.size=64", f"data.root={photos}", "data.image_size=32"]
+    overrides += ["loss_network=compact", "network.width=4", "network.residual_blocks=1", "trainer=cpu"]
+    training = recipe_comparison._train([*overrides, f"cache_dir={tmp_path}"], 2, tmp_path / "run")
+    assert Path(training.weights).is_file()
+    assert training.steps == 2
+    assert 0.5 < training.cpu_seconds < 200
+    with pytest.raises(FaststyleError, match=r"^nothing=1: error: unknown setting nothing"):
+        recipe_comparison._train(["nothing=1"], 2, tmp_path / "wrong")
