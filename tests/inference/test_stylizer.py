@@ -53,7 +53,7 @@ def test_a_shipped_style_by_its_name_tells_its_recipe(name: str) -> None:
     header = Stylizer.load(name, device="cpu").header
     assert header.recipe is not None
     assert header.recipe.style.name == name
-    assert header.network.width == 16
+    assert header.network == header.recipe.network
 
 
 @pytest.mark.parametrize("backend", INSTALLED)
