@@ -19,7 +19,8 @@ HEADER = """# Shipped styles
 Apply one by its name: `faststyle stylize photo.jpg --checkpoint NAME --output styled.jpg`.
 
 Content and style error are means over photographs that were not trained on, under the loss network that trained
-(relative errors; a style error of 0.03 shows the painting, 0.25 is a tint). The files hold this and the whole recipe
+(relative errors; a style error of Gram matrices of 0.03 shows the painting, 0.25 is a tint; one of moments, means and
+covariances apart, is several times as large for the same picture). The files hold this and the whole recipe
 in their metadata; `init=` of a file that is not here was an early state of The Starry Night. This page and its pictures
 are made by `scripts/gallery.py`.
 
@@ -68,13 +69,14 @@ def describe(path: Path, header: Header) -> str:
         "init": recipe.init,
     }
     command = " ".join(f"{key}={value}" for key, value in settings.items() if value)
-    style, data, errors, megabytes = recipe.style, recipe.data, outcome.evaluation, path.stat().st_size / 1e6
+    style, data, megabytes = recipe.style, recipe.data, path.stat().st_size / 1e6
+    content_error, style_error = (f"{outcome.evaluation[f'{term}_error']:.3f}" for term in ("content", "style"))
     return f"""## {path.stem}
 
 {style.title}, {style.artist}, {style.year} ([source]({style.source})).
 {outcome.step} steps of {data.batch_size} crops of {data.image_size} px under {recipe.loss_network.architecture}{time}:
 `{command}`.
-Content error {errors["content_error"]:.2f}, style error {errors["style_error"]:.3f}, {megabytes:.2f} MB.
+Content error {content_error}, style error {style_error} ({recipe.loss.statistic}), {megabytes:.2f} MB.
 
 ![{path.stem} on {", ".join(SHOWN)}](images/{path.stem}.jpg)
 """

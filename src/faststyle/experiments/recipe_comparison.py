@@ -53,7 +53,9 @@ def train_for(cpu_seconds: float, overrides: list[str], folder: Path) -> Trainin
         return Training(**json.loads(record.read_text()))
     short, long = (_train(overrides, steps, folder / f"probe_{steps}").cpu_seconds for steps in PROBES)
     step = max(1e-3, (long - short) / (PROBES[1] - PROBES[0]))
-    training = _train(overrides, max(1, round(cpu_seconds / step)), folder)
+    steps = max(1, round(cpu_seconds / step))
+    log.info("%s: %d steps of %.2f CPU s", folder, steps, step)
+    training = _train(overrides, steps, folder)
     with replacing(record) as path:
         path.write_text(json.dumps(asdict(training)))
     return training

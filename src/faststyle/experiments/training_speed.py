@@ -13,6 +13,7 @@ from faststyle.losses.perceptual_loss import PerceptualLoss, needed_layers
 from faststyle.modeling.loss_network import build_loss_network
 from faststyle.modeling.transformer_net import NORMS, TransformerNet
 from faststyle.training.hardware import bf16_is_faster, keep_freed_memory
+from faststyle.training.optimizers import OPTIMIZERS
 
 Step = Callable[[], None]
 
@@ -52,7 +53,7 @@ def default_step(architecture: str, photographs: Tensor) -> Step:
     loss = loss.to(memory_format=torch.channels_last)
     network = TransformerNet(settings.network).to(memory_format=torch.channels_last)
     photographs = photographs.to(memory_format=torch.channels_last)
-    optimizer = torch.optim.Adam(network.parameters(), 1e-3, fused=True)
+    optimizer = OPTIMIZERS[settings.optimizer.algorithm](network, settings.optimizer.learning_rate)
     bf16 = bf16_is_faster()
 
     def step() -> None:

@@ -48,8 +48,11 @@ def build_optimizer(network: nn.Module, config: OptimizerConfig, max_steps: int)
     optimizer = OPTIMIZERS[config.algorithm](network, config.learning_rate)
     if config.schedule == "constant":
         return optimizer
-    momentum = config.algorithm == "adam"
     one_cycle = OneCycleLR(
-        optimizer, config.learning_rate, total_steps=max_steps + 1, pct_start=config.warmup, cycle_momentum=momentum
+        optimizer,
+        config.learning_rate,
+        total_steps=max_steps + 1,
+        pct_start=config.warmup,
+        cycle_momentum="betas" in optimizer.defaults,
     )
     return {"optimizer": optimizer, "lr_scheduler": {"scheduler": one_cycle, "interval": "step"}}
