@@ -30,7 +30,7 @@ STYLE = torch.rand(1, 3, 64, 40, generator=torch.Generator().manual_seed(2)) * 0
 
 @pytest.fixture(scope="module")
 def measure() -> PerceptualLoss:
-    return build_measure("compact", STYLE, make_loss(), weights="default", style_weight=10)
+    return build_measure("compact", STYLE, make_loss(), weights="default", style_weight=10).objective
 
 
 def check_optimizer(measure: PerceptualLoss, optimizer: str) -> None:
@@ -101,7 +101,9 @@ def test_coarse_to_fine() -> None:
 
     def build(share: float) -> PerceptualLoss:
         shares.append(share)
-        return build_measure("compact", resize(STYLE, 48, 32), make_loss(), weights="default", style_weight=10)
+        return build_measure(
+            "compact", resize(STYLE, 48, 32), make_loss(), weights="default", style_weight=10
+        ).objective
 
     content = torch.rand(1, 3, 70, 132)
     options: dict[str, Any] = {"init": "content", "steps": 2, "optimizer": "lbfgs", "learning_rate": None}

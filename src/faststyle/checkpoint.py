@@ -42,6 +42,14 @@ class Header:
     recipe: Recipe | None = None
     outcome: Outcome | None = None
 
+    @property
+    def style_weight(self) -> float | None:
+        """That of the last step, to which ``content_error`` led."""
+        if self.recipe is None:
+            return None
+        losses = self.outcome.losses if self.outcome else {}
+        return self.recipe.loss.style_weight * losses.get("style_factor", 1.0)
+
     def to_json(self) -> str:
         known = {key: value for key, value in asdict(self).items() if value is not None}
         return json.dumps({"format": FORMAT} | known)

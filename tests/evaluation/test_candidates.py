@@ -17,15 +17,14 @@ from faststyle.evaluation.candidates import (
     ranking,
     table,
 )
-from faststyle.evaluation.metrics import Evaluation, build_measure
-from faststyle.losses.perceptual_loss import PerceptualLoss
+from faststyle.evaluation.metrics import Evaluation, Measure, build_measure
 from helpers import make_loss
 
 PHOTO, PAINTING = (torch.rand(1, 3, 40, 48, generator=torch.Generator().manual_seed(seed)) for seed in (1, 2))
 
 
 @pytest.fixture(scope="module")
-def measure() -> PerceptualLoss:
+def measure() -> Measure:
     layers = {f"relu{block}_1": 1.0 for block in (1, 2, 3)}
     return build_measure("compact", PAINTING**3, make_loss(style_layers=layers), weights="default", style_weight=10)
 
@@ -36,7 +35,7 @@ def test_a_finished_picture_stands_in_for_a_network() -> None:
         Finished(PAINTING)(PHOTO[:, :, :30])
 
 
-def test_from_measuring_to_the_ranking(measure: PerceptualLoss) -> None:
+def test_from_measuring_to_the_ranking(measure: Measure) -> None:
     networks = {"worse": Finished(PHOTO), "better": Finished(PAINTING**3)}
     images = {"a.jpg": PHOTO, "b.jpg": PHOTO.flip(3)}
     candidates = measure_candidates(networks, images, measure, measure)
@@ -61,7 +60,7 @@ def test_from_measuring_to_the_ranking(measure: PerceptualLoss) -> None:
 
 
 def test_objective() -> None:
-    candidate = Candidate({"a": Evaluation(1, 0.1, 0, 0, 0), "b": Evaluation(2, 0.3, 0, 0, 0)})
+    candidate = Candidate({"a": Evaluation(1, 0.1, 0, 0, 0, 0), "b": Evaluation(2, 0.3, 0, 0, 0, 0)})
     assert candidate.objective(10, "a") == pytest.approx(2)
     assert candidate.objective(10) == pytest.approx(3.5)
 
@@ -72,7 +71,7 @@ def test_mean_equivalent_is_a_bound_where_the_limit_does_not_suffice() -> None:
 
 
 def test_candidates_are_described_for_people() -> None:
-    better, worse = (Candidate({"a.jpg": Evaluation(1, error, 0.5, 1, 7)}) for error in (0.1, 0.2))
+    better, worse = (Candidate({"a.jpg": Evaluation(1, error, 0.3, 0.5, 1, 7)}) for error in (0.1, 0.2))
     both = {"worse": worse, "better": better}
     text = describe(both, None, 10, 40)
     assert "worse: objective 3.0000" in text
@@ -84,7 +83,7 @@ def test_candidates_are_described_for_people() -> None:
 
 
 def test_equivalent_iterations_are_described() -> None:
-    worse, better = (Candidate({"a.jpg": Evaluation(1, error, 0, 0, 0)}) for error in (0.2, 0.0))
+    worse, better = (Candidate({"a.jpg": Evaluation(1, error, 0, 0, 0, 0)}) for error in (0.2, 0.0))
     optimized = Optimized({"a.jpg": [9.0, 3.0, 2.0]}, seconds=0.25)
     find_equivalents({"worse": worse, "better": better}, optimized.curves, 10)
     words = "as good as {} iterations of image optimisation (0.25 s each), on average"

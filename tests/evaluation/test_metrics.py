@@ -35,8 +35,8 @@ class Identity(TransformerNet):
 
 
 def test_mean() -> None:
-    items = [Evaluation(1, 2, 3, 4, 5), Evaluation(3, 4, 5, 6, 7)]
-    assert Evaluation.mean(items) == Evaluation(2, 3, 4, 5, 6)
+    items = [Evaluation(1, 2, 3, 4, 5, 6), Evaluation(3, 4, 5, 6, 7, 8)]
+    assert Evaluation.mean(items) == Evaluation(2, 3, 4, 5, 6, 7)
 
 
 def picture(seed: int = 0) -> torch.Tensor:
@@ -77,20 +77,20 @@ def test_equivalent_iterations() -> None:
 
 
 def test_objectives_fall_from_the_photographs_own() -> None:
-    measure = build_measure("compact", picture(1), make_loss(), weights="default", style_weight=10)
+    measure = build_measure("compact", picture(1), make_loss(), weights="default", style_weight=10).objective
     curve = list(objectives(measure, picture(), iterations=4))
     assert len(curve) == 5
     assert curve[0] == pytest.approx(measure(picture(), picture())["loss"].item())
     assert curve[-1] < 0.5 * curve[0]
 
 
-def test_a_measure_takes_only_the_layers_of_a_loss() -> None:
+def test_a_measure_takes_no_weights_of_a_loss() -> None:
     """One measure for all, whatever they were trained with."""
     weights = {f"{term}_weight": 3.0 for term in TERMS}
-    trained_with = make_loss(**weights, statistic="covariance", normalize="paper")
+    trained_with = make_loss(**weights, normalize="paper")
     own, plain, other = (
-        build_measure("compact", picture(1), loss, weights="default", style_weight=10)(picture(2), picture(3))
-        for loss in (trained_with, make_loss(), make_loss(style_layers={"relu2_2": 1.0}))
+        build_measure("compact", picture(1), loss, weights="default", style_weight=10).objective(picture(2), picture(3))
+        for loss in (trained_with, make_loss(), make_loss(statistic="covariance"))
     )
     assert own == plain
     assert own["style_loss"] != other["style_loss"]
@@ -115,6 +115,8 @@ def test_a_network_is_measured_on_each_picture_and_left_as_it_was(network: Trans
     assert of_photograph.forward_ms >= 0
     assert of_photograph.style_error > 0.01
     assert of_painting.style_error < 1e-6
+    assert of_photograph.style_distance > 0.01
+    assert of_painting.style_distance < 1e-6
 
 
 @pytest.mark.weights
@@ -130,6 +132,8 @@ def test_untouched_photographs_and_the_painting_itself(network: TransformerNet) 
     assert photograph.content_error == 0
     assert photograph.style_error > 0.2
     assert painting.style_error < 1e-6
+    assert photograph.style_distance > 0.4
+    assert painting.style_distance < 1e-6
 
 
 @pytest.mark.weights

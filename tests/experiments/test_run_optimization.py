@@ -64,7 +64,7 @@ def test_the_run_folder(folder: Path) -> None:
     result = record(folder)
     assert len(result["losses"]) == 4
     assert result["losses"][-1]["loss"] < result["losses"][0]["loss"]
-    assert result["evaluation"].keys() == {"content_error", "style_error"}
+    assert result["evaluation"].keys() == {"content_error", "style_error", "style_distance"}
     assert result["settings"]["measure_under"] == "compact"
     assert result["settings"]["content"] == "photo.png"
     assert str(folder) not in json.dumps(result)
@@ -92,7 +92,7 @@ def test_outside_the_regions_is_the_photograph(folder: Path) -> None:
     rgb = run(folder, f"regions=[{{mask:{folder / 'left.png'},style_mask:{folder / 'left.png'}}}]")
     assert (rgb[:, 32:] == PHOTO[:, 32:]).all()
     assert (rgb[:, :32] != PHOTO[:, :32]).mean() > 0.5
-    assert record(folder)["evaluation"].keys() == {"content_error", "style_error"}
+    assert record(folder)["evaluation"].keys() == {"content_error", "style_error", "style_distance"}
 
 
 def test_a_style_for_each_region(folder: Path) -> None:

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,7 @@ from PIL import Image
 
 from faststyle.checkpoint import Checkpoint, read_checkpoint, save_weights
 from faststyle.errors import CheckpointError, ConfigError, FaststyleError, LossNetworkError, NonFiniteLossError
+from faststyle.evaluation.metrics import Evaluation
 from faststyle.experiments.application import compose_settings
 from faststyle.experiments.run_training import find_checkpoint, make_recipe
 from faststyle.experiments.schema import TrainConfig
@@ -61,7 +62,8 @@ def test_a_run_writes_everything(train_overrides: list[str], tmp_path: Path, mon
     assert outcome is not None
     assert outcome.step == 4
     assert set(outcome.losses) == {"loss", "content_loss", "style_loss", "tv_loss"}
-    assert min(outcome.evaluation["style_error"], outcome.evaluation["content_error"]) > 0
+    assert outcome.evaluation.keys() == {field.name for field in fields(Evaluation)}
+    assert min(outcome.evaluation[key] for key in ("style_error", "content_error", "style_distance")) > 0
 
     samples = sorted((folder / "samples").iterdir())
     assert [sample.name for sample in samples] == ["step-000003.png", "step-000004.png"]

@@ -101,12 +101,13 @@ def evaluate_candidates(args: argparse.Namespace) -> None:
 
     check(args)
     checkpoints = {str(name): read_checkpoint(name) for name in args.checkpoint or []}
-    recipe = next((checkpoint.header.recipe for checkpoint in checkpoints.values()), None)
+    header = next((checkpoint.header for checkpoint in checkpoints.values()), None)
+    recipe = header.recipe if header else None
     loss = balanced_loss()
     size = args.style_size or (recipe.style.size if recipe else default_style_size())
     weight = args.style_weight
     if weight is None:
-        weight = recipe.loss.style_weight if recipe else loss.style_weight
+        weight = header.style_weight if header and header.style_weight is not None else loss.style_weight
     images = {name: load(path, args.size) for name, path in find_photographs(args.images).items()}
     style = load(args.style, size)
     architecture = choose_architecture(args.loss_network, needed_layers(loss, args.loss_network), weights=args.weights)

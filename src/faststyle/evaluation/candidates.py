@@ -9,10 +9,15 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from faststyle.errors import ImageError
-from faststyle.evaluation.metrics import Evaluation, equivalent_iterations, evaluate, objectives
-from faststyle.losses.perceptual_loss import PerceptualLoss
+from faststyle.evaluation.metrics import Evaluation, Measure, equivalent_iterations, evaluate, objectives
 
-COLUMNS = {"content_error": "content", "style_error": "style", "ssim": "SSIM", "checkerboard": "checker"}
+COLUMNS = {
+    "content_error": "content",
+    "style_error": "style",
+    "style_distance": "distance",
+    "ssim": "SSIM",
+    "checkerboard": "checker",
+}
 
 
 class Finished(nn.Module):
@@ -50,8 +55,8 @@ class Candidate:
 def measure_candidates(
     networks: Mapping[str, nn.Module],
     images: Mapping[str, Tensor],
-    first: PerceptualLoss,
-    second: PerceptualLoss | None,
+    first: Measure,
+    second: Measure | None,
 ) -> dict[str, Candidate]:
     """Every network on every photograph, (1, 3, H, W) in [0, 1], under one loss network or two."""
     candidates = {}
@@ -63,9 +68,9 @@ def measure_candidates(
     return candidates
 
 
-def measure_all(network: nn.Module, images: Mapping[str, Tensor], loss: PerceptualLoss) -> dict[str, Evaluation]:
+def measure_all(network: nn.Module, images: Mapping[str, Tensor], measure: Measure) -> dict[str, Evaluation]:
     """Evaluates a network on every photograph; the results are keyed by its name."""
-    return {name: evaluate(network, loss, [image])[0] for name, image in images.items()}
+    return {name: evaluate(network, measure, [image])[0] for name, image in images.items()}
 
 
 @dataclass
@@ -80,14 +85,14 @@ class Optimized:
         return [sum(values) / len(values) for values in zip(*self.curves.values(), strict=True)]
 
 
-def optimize_all(loss: PerceptualLoss, images: Mapping[str, Tensor], *, iterations: int) -> Optimized:
+def optimize_all(measure: Measure, images: Mapping[str, Tensor], *, iterations: int) -> Optimized:
     """Optimises each photograph for ``iterations`` steps."""
     optimized = Optimized()
     started = time.perf_counter()
     with tqdm(total=len(images) * iterations, desc="image optimisation", unit="step") as bar:
         for name, image in images.items():
             curve = optimized.curves[name] = []
-            for value in objectives(loss, image, iterations=iterations):
+            for value in objectives(measure.objective, image, iterations=iterations):
                 curve.append(value)
                 bar.set_postfix(objective=f"{value:.4g}", refresh=False)
                 bar.update(len(curve) > 1)

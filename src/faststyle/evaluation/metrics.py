@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from faststyle.config import TERMS, LossConfig
+from faststyle.evaluation.style_distance import StyleDistance, distance_layers
 from faststyle.imaging.color import LUMA
 from faststyle.losses.perceptual_loss import PerceptualLoss, needed_layers
 from faststyle.modeling.loss_network import load_loss_network
@@ -22,13 +23,14 @@ from faststyle.optimization import optimize
 class Evaluation:
     """The measures of one picture, or their means.
 
-    content_error, style_error: as ``PerceptualLoss`` defines them; a style error of 0.03 shows the painting.
+    content_error, style_error: as ``PerceptualLoss`` defines them. style_distance: see ``StyleDistance``.
     ssim: structural similarity of the luminance to the photograph's (Wang et al. 2004), at most 1.
     checkerboard: see ``checkerboard``; of photographs about 1. forward_ms: of the network.
     """
 
     content_error: float
     style_error: float
+    style_distance: float
     ssim: float
     checkerboard: float
     forward_ms: float
@@ -40,29 +42,33 @@ class Evaluation:
         return cls(*(sum(column) / len(rows) for column in zip(*rows, strict=True)))
 
 
+@dataclass(frozen=True)
+class Measure:
+    """What pictures are judged by. objective: also what image optimisation minimises, where the two are compared."""
+
+    objective: PerceptualLoss
+    style_distance: StyleDistance
+
+
 def build_measure(
     architecture: str, style: Tensor, loss: LossConfig, *, weights: str | Path, style_weight: float
-) -> PerceptualLoss:
-    """Relative content and style errors under a loss network, one measure for all, whatever they were trained with.
+) -> Measure:
+    """One measure for all under a loss network, whatever they were trained with.
 
-    style: (1, 3, H, W) in [0, 1]. loss: whose content and style layers are taken. Its ``loss`` is content error +
-    ``style_weight`` x style error. Raises ``LossNetworkError`` as ``load_loss_network`` does.
+    style: (1, 3, H, W) in [0, 1]. loss: whose content and style layers, statistic and scales are taken; the objective
+    is content error + ``style_weight`` x style error, both relative. Raises ``LossNetworkError`` as
+    ``load_loss_network`` does.
     """
     changes: dict[str, Any] = {f"{term}_weight": 0.0 for term in TERMS}
-    changes |= {
-        "content_weight": 1.0,
-        "style_weight": style_weight,
-        "statistic": "gram",
-        "style_scales": 1,
-        "normalize": "relative",
-    }
+    changes |= {"content_weight": 1.0, "style_weight": style_weight, "normalize": "relative"}
     config = replace(loss, **changes)
-    loss_network = load_loss_network(architecture, needed_layers(config, architecture), weights=weights)
-    return PerceptualLoss(loss_network, style, config)
+    layers = [*needed_layers(config, architecture), *distance_layers(architecture)]
+    loss_network = load_loss_network(architecture, layers, weights=weights)
+    return Measure(PerceptualLoss(loss_network, style, config), StyleDistance(loss_network, style))
 
 
 @torch.no_grad()
-def evaluate(network: nn.Module, loss: PerceptualLoss, images: list[Tensor]) -> list[Evaluation]:
+def evaluate(network: nn.Module, measure: Measure, images: list[Tensor]) -> list[Evaluation]:
     """Stylises each image, (1, 3, H, W) in [0, 1] on the network's device, and measures it."""
     was_training = network.training
     network.eval()
@@ -72,18 +78,19 @@ def evaluate(network: nn.Module, loss: PerceptualLoss, images: list[Tensor]) -> 
         stylized = network(image)
         if stylized.is_cuda:
             torch.cuda.synchronize(stylized.device)
-        results.append(evaluate_picture(stylized, image, loss, forward_ms=(time.perf_counter() - start) * 1e3))
+        results.append(evaluate_picture(stylized, image, measure, forward_ms=(time.perf_counter() - start) * 1e3))
     network.train(was_training)
     return results
 
 
 @torch.no_grad()
-def evaluate_picture(stylized: Tensor, content: Tensor, loss: PerceptualLoss, *, forward_ms: float) -> Evaluation:
+def evaluate_picture(stylized: Tensor, content: Tensor, measure: Measure, *, forward_ms: float) -> Evaluation:
     """Measures a picture against the photograph that it was made of; both (1, 3, H, W) in [0, 1]."""
-    losses = loss(stylized, content)
+    losses = measure.objective(stylized, content)
     return Evaluation(
         losses["content_loss"].item(),
         losses["style_loss"].item(),
+        measure.style_distance(stylized),
         ssim(stylized, content),
         checkerboard(stylized),
         forward_ms,

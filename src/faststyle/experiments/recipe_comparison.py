@@ -22,11 +22,10 @@ from faststyle.evaluation.candidates import (
     measure_candidates,
     optimize_all,
 )
-from faststyle.evaluation.metrics import Evaluation
+from faststyle.evaluation.metrics import Evaluation, Measure
 from faststyle.files import replacing
 from faststyle.imaging.images import Picture, contact_sheet
 from faststyle.inference.stylizer import Stylizer
-from faststyle.losses.perceptual_loss import PerceptualLoss
 from faststyle.modeling.pixels import to_pixels
 
 log = logging.getLogger(__name__)
@@ -86,7 +85,7 @@ class Result:
 def compare(
     trainings: Mapping[str, Training],
     photographs: Mapping[str, Tensor],
-    measure: PerceptualLoss,
+    measure: Measure,
     *,
     style_weight: float,
     iterations: int,
@@ -101,7 +100,7 @@ def compare(
     return {name: Result(training, candidates[name]) for name, training in trainings.items()}
 
 
-FIGURES = ("content_error", "style_error", "checkerboard")
+FIGURES = ("content_error", "style_distance", "checkerboard")
 
 
 def table(results: Mapping[str, Mapping[str, Result]], iterations: int) -> str:
@@ -109,7 +108,7 @@ def table(results: Mapping[str, Mapping[str, Result]], iterations: int) -> str:
 
     iterations: of image optimisation, at most.
     """
-    lines = ["| painting | recipe | steps | CPU s | content error | style error | checkerboard | iterations |"]
+    lines = ["| painting | recipe | steps | CPU s | content error | style distance | checkerboard | iterations |"]
     lines.append("|---" * 8 + "|")
     for painting, recipes in results.items():
         for name, result in recipes.items():

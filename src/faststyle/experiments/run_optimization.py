@@ -13,7 +13,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from faststyle.config import one_of
-from faststyle.evaluation.metrics import build_measure
+from faststyle.evaluation.metrics import Measure, build_measure
 from faststyle.experiments.build import choose_loss_network, file_name, load_configured_loss_network
 from faststyle.experiments.optimize import PICTURE, Inputs
 from faststyle.experiments.schema import OptimizeConfig, balanced_loss
@@ -174,7 +174,7 @@ def _show_progress(steps: Iterator[Step], total: int) -> Iterator[Step]:
             yield step
 
 
-def build_result_measure(settings: OptimizeConfig, canvas: Canvas) -> PerceptualLoss | None:
+def build_result_measure(settings: OptimizeConfig, canvas: Canvas) -> Measure | None:
     """What measures the result, whatever the loss is; nothing measures several regions."""
     if len(canvas.regions) > 1:
         return None
@@ -184,10 +184,13 @@ def build_result_measure(settings: OptimizeConfig, canvas: Canvas) -> Perceptual
 
 
 @torch.no_grad()
-def measure_result(measure: PerceptualLoss | None, canvas: Canvas, result: Picture) -> dict[str, float]:
-    """Content and style error of the result, in the colours in which the loss saw it."""
+def measure_result(measure: Measure | None, canvas: Canvas, result: Picture) -> dict[str, float]:
+    """Content and style error, and style distance, of the result, in the colours in which the loss saw it."""
     if measure is None:
         return {}
-    losses = measure(to_image(canvas.as_loss_sees(result).rgb), canvas.content.cpu())
-    log.info("measured: content error %.3f, style error %.4f", losses["content_loss"], losses["style_loss"])
-    return {"content_error": losses["content_loss"].item(), "style_error": losses["style_loss"].item()}
+    image = to_image(canvas.as_loss_sees(result).rgb)
+    losses = measure.objective(image, canvas.content.cpu())
+    figures = {f"{term}_error": losses[f"{term}_loss"].item() for term in ("content", "style")}
+    figures["style_distance"] = measure.style_distance(image)
+    log.info("measured: %s", ", ".join(f"{name.replace('_', ' ')} {value:.3f}" for name, value in figures.items()))
+    return figures

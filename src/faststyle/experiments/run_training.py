@@ -18,7 +18,8 @@ from torch import Tensor
 from faststyle.checkpoint import read_checkpoint, save_weights
 from faststyle.config import Outcome, Recipe
 from faststyle.errors import CheckpointError, ConfigError
-from faststyle.evaluation.metrics import Evaluation, evaluate
+from faststyle.evaluation.metrics import Evaluation, Measure, evaluate
+from faststyle.evaluation.style_distance import StyleDistance, distance_layers
 from faststyle.experiments.build import (
     build_network,
     build_trainer,
@@ -31,6 +32,7 @@ from faststyle.experiments.train import Inputs
 from faststyle.imaging.images import Picture, contact_sheet, write_picture
 from faststyle.inference.stylizer import Stylizer
 from faststyle.losses.perceptual_loss import PerceptualLoss
+from faststyle.modeling.loss_network import load_loss_network
 from faststyle.modeling.pixels import to_image, to_images
 from faststyle.resources import COMMAND
 from faststyle.training.callbacks import SampleGrid, StopOnSignal, TrainingBar, newest_checkpoint
@@ -87,7 +89,8 @@ def run_training(settings: TrainConfig, inputs: Inputs) -> Path:
         loss.loss_network.compile()
     fit(trainer, module, data, resume)
     if trainer.is_global_zero:
-        save_weights(inputs.weights_path, network, recipe, outcome_of(trainer, module, data.held_out))
+        outcome = outcome_of(trainer, module, to_image(inputs.style.rgb), data.held_out)
+        save_weights(inputs.weights_path, network, recipe, outcome)
         if inputs.preview is not None:
             draw_preview(run_dir / "preview.png", inputs.preview, inputs.style, inputs.weights_path)
         log.info(APPLY, inputs.weights_path)
@@ -134,10 +137,13 @@ def make_recipe(settings: TrainConfig) -> Recipe:
     )
 
 
-def outcome_of(trainer: pl.Trainer, module: StyleTransferModule, held_out: Tensor) -> Outcome:
-    """Steps, time, last losses, and the errors on the held-out photographs, uint8 (N, S, S, 3)."""
+def outcome_of(trainer: pl.Trainer, module: StyleTransferModule, style: Tensor, held_out: Tensor) -> Outcome:
+    """Steps, time, last losses, and the figures of the held-out photographs, uint8 (N, S, S, 3): errors by the loss
+    that trained, and the distance to ``style``, (1, 3, H, W), under the compact network, so that all compare."""
+    judge = load_loss_network("compact", distance_layers("compact"), weights="default").to(module.device)
+    measure = Measure(module.loss, StyleDistance(judge, style.to(module.device)))
     images = [to_images(image[None].to(module.device)) for image in held_out]
-    results = evaluate(module.network, module.loss, images)
+    results = evaluate(module.network, measure, images)
     callbacks: list[pl.Callback] = trainer.callbacks  # type: ignore[attr-defined]
     (timer,) = (callback for callback in callbacks if isinstance(callback, Timer))
     return Outcome(
