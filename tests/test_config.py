@@ -123,6 +123,7 @@ def test_it_loads_neither_torch_nor_numpy() -> None:
         ({"width": 4.5}, "network.width must be a whole number, found 4.5"),
         ({"width": "4"}, "network.width must be a whole number, found '4'"),
         ({"residual_blocks": -1}, "network.residual_blocks must be at least 0, found -1"),
+        ({"dilation": 4}, "network.dilation must be 1, 2 or 3, found 4"),
         ({"residual_blocks": None}, "network.residual_blocks must be a whole number, found None"),
         ({"patch": 3}, "network.patch must be 1 or 2, found 3"),
         ({"patch": 1.0}, "network.patch must be a whole number, found 1.0"),

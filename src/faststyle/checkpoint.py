@@ -64,7 +64,8 @@ class Header:
             raise ConfigError(f"it has format {values['format']}, of a newer faststyle; known: up to {FORMAT}")
         if values.get("format") == 1:
             values = _upgrade_header(values)
-        network = from_dict(NetworkConfig, values.get("network"))
+        values = values | {"network": _with_newer("network", values.get("network"))}
+        network = from_dict(NetworkConfig, values["network"])
         unknown = values["network"].keys() - asdict(network).keys()
         if unknown:  # it may compute something else with the same tensors
             raise ConfigError(f"network.{min(unknown)} is unknown")
@@ -90,12 +91,22 @@ class Checkpoint:
         return network.eval()
 
 
+# settings that older files lack, as they amount to
+NEWER: dict[str, dict[str, Any]] = {
+    "network": {"dilation": 1},
+    "loss": {"style_scales": 1},
+    "optimizer": {"algorithm": "adam"},
+}
+
+
+def _with_newer(part: str, values: Any) -> Any:
+    return NEWER[part] | values if isinstance(values, dict) else values
+
+
 def _with_newer_settings(recipe: Any) -> Any:
-    """Adds the settings that older files lack, as they amount to."""
-    added = {"loss": {"style_scales": 1}, "optimizer": {"algorithm": "adam"}}
-    if not isinstance(recipe, dict) or not all(isinstance(recipe.get(part), dict) for part in added):
+    if not isinstance(recipe, dict):
         return recipe
-    return {"content_error": None} | recipe | {part: settings | recipe[part] for part, settings in added.items()}
+    return {"content_error": None} | recipe | {part: _with_newer(part, recipe.get(part)) for part in NEWER}
 
 
 def _read_or_none(kind: Any, values: Any) -> Any:

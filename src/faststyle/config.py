@@ -23,6 +23,7 @@ def padded_side(side: int) -> int:
 
 NORMS = ("instance", "batch")
 PADDINGS = ("reflect", "replicate", "zero")
+DILATIONS = (1, 2, 3)  # less than the positions of ``SMALLEST_SIDE``, which reflection needs
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,8 @@ class NetworkConfig:
     upsample: ``nearest``, ``bilinear`` (resize, then convolve: Odena et al. 2016), ``transposed``, ``pixelshuffle``.
     norm: ``instance`` (Ulyanov et al. 2016) or ``batch``.
     padding: ``reflect``, ``replicate`` or ``zero``.
+    dilation: of the residual blocks' first convolutions, 1, 2 ... up to so many (3 at most), and again from 1: 1 is
+    none. Large forms need positions far apart (Yu & Koltun 2016, arXiv:1511.07122).
     patch: 1, or 2: pixels enter and leave in patches of 2x2 (space to depth), so that nothing is computed at full
     resolution.
 
@@ -91,13 +94,16 @@ class NetworkConfig:
     norm: str
     padding: str
     patch: int
+    dilation: int
 
     def __post_init__(self) -> None:
-        for key in ("width", "residual_blocks", "patch"):
+        for key in ("width", "residual_blocks", "patch", "dilation"):
             if not isinstance(value := getattr(self, key), int):
                 raise ConfigError(f"network.{key} must be a whole number, found {value!r}")
         if self.patch not in (1, 2):
             raise ConfigError(f"network.patch must be 1 or 2, found {self.patch}")
+        if self.dilation not in DILATIONS:
+            raise ConfigError(f"network.dilation must be 1, 2 or 3, found {self.dilation}")
         at_least("network.width", self.width, 1)
         at_least("network.residual_blocks", self.residual_blocks, 0)
         one_of("network.upsample", self.upsample, UPSAMPLERS)
@@ -108,6 +114,11 @@ class NetworkConfig:
     def widths(self) -> list[int]:
         """Channels from the outermost resolution to a quarter of the full one."""
         return [self.width * 2**level for level in range(self.patch - 1, 3)]
+
+    @property
+    def dilations(self) -> list[int]:
+        """Of each residual block's first convolution."""
+        return [1 + block % self.dilation for block in range(self.residual_blocks)]
 
     @property
     def pixel_channels(self) -> int:

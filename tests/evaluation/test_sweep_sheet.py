@@ -16,7 +16,7 @@ from faststyle.imaging.images import resize_to
 from faststyle.modeling.transformer_net import TransformerNet
 from helpers import noise
 
-FIGURES = {"content_error": 0.5, "style_error": 0.05, "forward_ms": 3.0}
+FIGURES = {"content_error": 0.5, "style_error": 0.05, "style_distance": 0.3, "forward_ms": 3.0}
 
 
 def make_run(folder: Path, override: str, network: TransformerNet | None, outcome: Outcome | None = None) -> None:
@@ -42,12 +42,12 @@ def test_runs_of_both_commands(trained: bool, tmp_path: Path, network: Transform
     (tmp_path / "11" / ".hydra" / "overrides.yaml").write_text("[]\n")
     runs = read_runs(tmp_path)
     assert [run.overrides for run in runs] == [("style.size=256", f"loss.style_weight={w}") for w in (5, 10)]
-    assert runs[0].figures == {"content_error": 0.5, "style_error": 0.05, "seconds": 7}
+    assert runs[0].figures == {"content_error": 0.5, "style_error": 0.05, "style_distance": 0.3, "seconds": 7}
     assert runs[0].picture.name == ("step-000020.png" if trained else "stylized.png")
     assert differences(runs) == [("loss.style_weight=5",), ("loss.style_weight=10",)]
     lines = table(runs).splitlines()
-    assert lines[0] == "| run | content error | style error | seconds |"
-    assert lines[3] == "| `loss.style_weight=10` | 0.5 | 0.05 | 7 |"
+    assert lines[0] == "| run | content error | style error | style distance | seconds |"
+    assert lines[3] == "| `loss.style_weight=10` | 0.5 | 0.05 | 0.3 | 7 |"
 
 
 def test_weights_that_say_nothing_of_their_training(tmp_path: Path, network: TransformerNet) -> None:

@@ -31,6 +31,7 @@ MakeStyle = Callable[..., Checkpoint]
 NETWORKS: list[dict[str, Any]] = [
     {"residual_blocks": 0},
     {"residual_blocks": 3},
+    {"residual_blocks": 3, "dilation": 3},
     *({"norm": norm} for norm in NORMS),
     *({"padding": padding} for padding in PADDINGS),
     *({"upsample": upsample, "patch": patch} for upsample in UPSAMPLERS for patch in (1, 2)),
@@ -99,7 +100,7 @@ def test_strips_read_as_far_as_they_depend(upsample: str, patch: int) -> None:
     trunk = torch.randn(1, 16, 24, 24, dtype=torch.float64)
     up = reach(lambda x: network.to_colors(network.up(x)), trunk, 12, finer_out=STRIDE)
     assert 0 <= tiling.up_halo(settings) - up <= 1
-    assert reach(network.residuals[0], trunk, 12) == tiling.RESIDUAL_HALO
+    assert reach(network.residuals[0], trunk, 12) == network.residuals[0].halo
     photograph = torch.rand(1, 3, 96, 96, dtype=torch.float64)
     down = [
         reach(lambda x: network.down(network.to_patches(x)), photograph, place, finer_in=STRIDE)
@@ -137,13 +138,17 @@ def test_a_halo_that_is_too_small_is_found_out(by_pytorch: ByPytorch, monkeypatc
         strips_equal_the_whole(network, (160, 60), by_pytorch)
 
 
-@pytest.mark.parametrize("halo", ["DOWN_HALO", "RESIDUAL_HALO"])
 def test_the_other_halos_are_needed(
-    halo: str, make_style: MakeStyle, by_pytorch: ByPytorch, monkeypatch: pytest.MonkeyPatch
+    make_style: MakeStyle, by_pytorch: ByPytorch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tiling, halo, getattr(tiling, halo) - 1)
+    network = make_style().build_network()
+    network.residuals[0].halo -= 1
     with pytest.raises(AssertionError):
-        strips_equal_the_whole(make_style().build_network(), (160, 60), by_pytorch)
+        strips_equal_the_whole(network, (160, 60), by_pytorch)
+    network.residuals[0].halo += 1
+    monkeypatch.setattr(tiling, "DOWN_HALO", tiling.DOWN_HALO - 1)
+    with pytest.raises(AssertionError):
+        strips_equal_the_whole(network, (160, 60), by_pytorch)
 
 
 # statistics

@@ -18,9 +18,16 @@ from helpers import make_config
 
 
 @settings(max_examples=25, deadline=None)
-@given(height=st.integers(1, 70), width=st.integers(1, 70), batch=st.integers(1, 2), patch=st.integers(1, 2))
-def test_any_size_comes_back_in_range(height: int, width: int, batch: int, patch: int) -> None:
-    out = TransformerNet(make_config(patch=patch))(torch.rand(batch, 3, height, width))
+@given(
+    height=st.integers(1, 70),
+    width=st.integers(1, 70),
+    batch=st.integers(1, 2),
+    patch=st.integers(1, 2),
+    dilation=st.integers(1, 3),
+)
+def test_any_size_comes_back_in_range(height: int, width: int, batch: int, patch: int, dilation: int) -> None:
+    network = TransformerNet(make_config(patch=patch, residual_blocks=3, dilation=dilation))
+    out = network(torch.rand(batch, 3, height, width))
     assert out.shape == (batch, 3, height, width)
     assert out.isfinite().all()
     assert out.min() >= 0
@@ -134,12 +141,26 @@ def test_a_wrong_upsampler_fails(
         ({"width": 0}, "network.width must be at least 1"),
         ({"residual_blocks": -1}, "network.residual_blocks must be at least 0"),
         ({"patch": 3}, "network.patch must be 1 or 2, found 3"),
+        ({"dilation": 4}, "network.dilation must be 1, 2 or 3, found 4"),
         ({"width": 4.5}, "network.width must be a whole number, found 4.5"),
     ],
 )
 def test_a_network_that_cannot_be_built_is_refused(change: dict[str, Any], words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         make_config(**change)
+
+
+def test_a_dilated_block_depends_on_its_halo_and_no_more() -> None:
+    network = TransformerNet(make_config(residual_blocks=4, dilation=3)).eval()
+    assert [block.halo for block in network.residuals] == [2, 3, 4, 2]
+    for block in network.residuals:
+        for norm in (block.first.norm, block.second.norm):
+            norm.fixed = torch.zeros(16), torch.ones(16)
+        x = torch.rand(1, 16, 21, 21)
+        changed = x.clone()
+        changed[:, :, 10, 10] += 1
+        rows = (block(x) != block(changed)).any(1)[0].any(1).nonzero().flatten().tolist()
+        assert (rows[0], rows[-1]) == (10 - block.halo, 10 + block.halo)
 
 
 def test_width_16_is_under_a_megabyte_in_half_precision() -> None:

@@ -17,8 +17,8 @@ def parse(argv: list[str]) -> argparse.Namespace:
     parser = build_parser(
         "sweep-sheet",
         "One picture of all runs of a multirun of faststyle train or optimize, each labelled "
-        "with the settings that differ, its content and style error (relative: a style error of 0.03 shows the "
-        "painting, 0.25 is a tint) and its seconds; the same figures as a table on the terminal.",
+        "with the settings that differ, its content and style error and style distance (see faststyle evaluate --help) "
+        "and its seconds; the same figures as a table on the terminal.",
         epilog="Example: faststyle train -m loss.style_weight=5,10,20 style.size=256,512 ... ; "
         "then faststyle sweep-sheet runs/sweeps/DATE",
     )

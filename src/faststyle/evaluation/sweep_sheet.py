@@ -61,7 +61,7 @@ def read_run(folder: Path) -> Run | None:
         evaluation, seconds = (outcome.evaluation, outcome.seconds) if outcome else ({}, None)
     else:
         return None
-    figures = {name: value for name, value in evaluation.items() if name.endswith("_error")}
+    figures = {name: value for name, value in evaluation.items() if name.endswith(("_error", "_distance"))}
     return Run(overrides, figures | {"seconds": float("nan") if seconds is None else seconds}, pictures[-1])
 
 

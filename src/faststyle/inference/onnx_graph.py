@@ -84,8 +84,9 @@ class _Graph:
         x = self.to_patches(x, patch)
         for i in range(levels):
             x = self.block(f"down.{i}", x, stride=2 if i else 1)
-        for i in range(self.config.residual_blocks):
-            inner = self.block(f"residuals.{i}.second", self.block(f"residuals.{i}.first", x), relu=False)
+        for i, dilation in enumerate(self.config.dilations):
+            inner = self.block(f"residuals.{i}.first", x, dilation=dilation)
+            inner = self.block(f"residuals.{i}.second", inner, relu=False)
             x = self.node("Add", x, inner)
         for i in range(levels - 1):
             x = UPSAMPLERS[self.config.upsample](self, f"up.{i}.upsample.convolution", x)
@@ -127,15 +128,15 @@ class _Graph:
     def tensor(self, name: str) -> str:
         return self.half(self.tensors[name])
 
-    def block(self, name: str, x: str, *, stride: int = 1, relu: bool = True) -> str:
+    def block(self, name: str, x: str, *, stride: int = 1, dilation: int = 1, relu: bool = True) -> str:
         """Adds a ``ConvBlock``."""
-        x = self.norm(f"{name}.norm", self.convolution(f"{name}.convolution", x, stride))
+        x = self.norm(f"{name}.norm", self.convolution(f"{name}.convolution", x, stride, dilation))
         return self.node("Relu", x) if relu else x
 
-    def convolution(self, name: str, x: str, stride: int = 1) -> str:
-        border = self.tensors[f"{name}.weight"].shape[-1] // 2
+    def convolution(self, name: str, x: str, stride: int = 1, dilation: int = 1) -> str:
+        border = self.tensors[f"{name}.weight"].shape[-1] // 2 * dilation
         x = self.node("Pad", x, self.constant([0, 0, border, border] * 2), mode=PAD_MODES[self.config.padding])
-        return self.node("Conv", x, *self.weights(name), strides=[stride, stride])
+        return self.node("Conv", x, *self.weights(name), strides=[stride, stride], dilations=[dilation, dilation])
 
     def weights(self, name: str) -> tuple[str, str]:
         return self.tensor(f"{name}.weight"), self.tensor(f"{name}.bias")

@@ -36,7 +36,6 @@ RGB = NDArray[np.uint8]
 # Rows are counted at a quarter of the resolution (STRIDE), where the residual blocks work. A strip depends on so many
 # beyond its own, its halo, rounded up:
 DOWN_HALO = 2  # through ``TransformerNet.down``: 7 px
-RESIDUAL_HALO = 2  # through one residual block: two 3x3 convolutions
 SMALLEST_STRIP = 8  # rows
 ROWS_FOR_CACHING = 256  # pixels: where strips have so many rows, memory is better spent on caching features
 WINDOW_SIDE, SAMPLED_PIXELS = 128, 8e6  # of one window that is sampled, and of all of them
@@ -160,7 +159,7 @@ def stylize_by_samples(network: TransformerNet, photograph: RGB, layout: Layout)
     strips.bar.total = len(strips.spans)
     result = np.empty_like(photograph)
     samples = min(STRIPS_FACTOR * layout.rows * photograph.shape[1], SAMPLED_PIXELS)  # as much memory as a strip
-    halo = DOWN_HALO + RESIDUAL_HALO * len(network.residuals) + up_halo(network.config)
+    halo = DOWN_HALO + sum(dilation + 1 for dilation in network.config.dilations) + up_halo(network.config)
     with _restored_statistics(network), strips.bar:
         _take_statistics(network, to_images(_windows(photograph, samples).to(strips.device)))
         for window in strips.windows(halo):
@@ -252,34 +251,36 @@ def _downsample(strips: Strips) -> Tensor:
     return trunk
 
 
-def _apply(module: Callable[[Tensor], Tensor], x: Tensor, result: Tensor, strips: Strips) -> Iterator[Tensor]:
+def _apply(
+    module: Callable[[Tensor], Tensor], x: Tensor, result: Tensor, strips: Strips, halo: int
+) -> Iterator[Tensor]:
     """Strip by strip into ``result``, which may be ``x`` itself; what is yielded is a part of it."""
     above = x[:, :, :0]  # rows before a strip, as they were
-    for window in strips.windows(RESIDUAL_HALO):
+    for window in strips.windows(halo):
         seen = torch.cat([above, x[:, :, window.first : window.high]], 2)
-        above = x[:, :, max(0, window.last - RESIDUAL_HALO) : window.last].clone()
+        above = x[:, :, max(0, window.last - halo) : window.last].clone()
         rows = result[:, :, window.first : window.last]
         yield rows.copy_(window.crop(module(seen)))
 
 
 def _apply_residual(block: ResidualBlock, trunk: Tensor, cache: Tensor | None, strips: Strips) -> None:
     """A residual block, in place. cache: memory as large as ``trunk`` for what its convolutions give."""
-    first, second = block.first, block.second
+    first, second, halo = block.first, block.second, block.halo
     if cache is not None:
-        _fix(first.norm, _apply(first.convolution, trunk, cache, strips))
-        _fix(second.norm, _apply(lambda x: second.convolution(F.relu_(first.norm(x))), cache, cache, strips))
+        _fix(first.norm, _apply(first.convolution, trunk, cache, strips, halo))
+        _fix(second.norm, _apply(lambda x: second.convolution(F.relu_(first.norm(x))), cache, cache, strips, halo))
         for window in strips.windows(0):
             rows = slice(window.first, window.last)
             trunk[:, :, rows] += second.norm(cache[:, :, rows])
         return
 
     def compute(module: Callable[[Tensor], Tensor]) -> Iterator[Tensor]:
-        for window in strips.windows(RESIDUAL_HALO):
+        for window in strips.windows(halo):
             yield window.crop(module(trunk[:, :, window.low : window.high]))
 
     _fix(first.norm, compute(first.convolution))
     _fix(second.norm, compute(lambda x: second.convolution(first(x))))
-    deque(_apply(block, trunk, trunk, strips), maxlen=0)
+    deque(_apply(block, trunk, trunk, strips, halo), maxlen=0)
 
 
 def _upsample(trunk: Tensor, strips: Strips) -> RGB:

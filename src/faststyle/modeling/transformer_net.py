@@ -63,20 +63,30 @@ class InstanceNorm(nn.Module):
 NORMS: dict[str, Callable[[int], nn.Module]] = {"instance": InstanceNorm, "batch": nn.BatchNorm2d}
 
 
-def conv(in_channels: int, out_channels: int, kernel: int, config: NetworkConfig, stride: int = 1) -> nn.Conv2d:
+def conv(
+    in_channels: int, out_channels: int, kernel: int, config: NetworkConfig, stride: int = 1, dilation: int = 1
+) -> nn.Conv2d:
     """A convolution that keeps the size (up to its stride) by padding."""
-    mode = PADDING_MODES[config.padding]
-    return nn.Conv2d(in_channels, out_channels, kernel, stride, padding=kernel // 2, padding_mode=mode)
+    mode, border = PADDING_MODES[config.padding], kernel // 2 * dilation
+    return nn.Conv2d(in_channels, out_channels, kernel, stride, padding=border, dilation=dilation, padding_mode=mode)
 
 
 class ConvBlock(nn.Module):
     """Convolution, normalisation and, unless ``relu`` is false, ReLU."""
 
     def __init__(
-        self, c_in: int, c_out: int, kernel: int, config: NetworkConfig, *, stride: int = 1, relu: bool = True
+        self,
+        c_in: int,
+        c_out: int,
+        kernel: int,
+        config: NetworkConfig,
+        *,
+        stride: int = 1,
+        dilation: int = 1,
+        relu: bool = True,
     ) -> None:
         super().__init__()
-        self.convolution = conv(c_in, c_out, kernel, config, stride)
+        self.convolution = conv(c_in, c_out, kernel, config, stride, dilation)
         self.norm = NORMS[config.norm](c_out)
         self.relu = relu
 
@@ -86,11 +96,15 @@ class ConvBlock(nn.Module):
 
 
 class ResidualBlock(nn.Module):
-    """Two 3x3 convolutions around an identity, no ReLU after the sum (Gross & Wilber 2016, as in Johnson)."""
+    """Two 3x3 convolutions around an identity, no ReLU after the sum (Gross & Wilber 2016, as in Johnson).
 
-    def __init__(self, channels: int, config: NetworkConfig) -> None:
+    halo: positions to either side on which a position depends.
+    """
+
+    def __init__(self, channels: int, config: NetworkConfig, dilation: int) -> None:
         super().__init__()
-        self.first = ConvBlock(channels, channels, 3, config)
+        self.halo = dilation + 1
+        self.first = ConvBlock(channels, channels, 3, config, dilation=dilation)
         self.second = ConvBlock(channels, channels, 3, config, relu=False)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -154,7 +168,7 @@ class TransformerNet(nn.Module):
             down.append(ConvBlock(outer, inner, 3, config, stride=2))
             up.append(UpsampleBlock(inner, outer, config))
         self.down = nn.Sequential(*down)
-        self.residuals = nn.Sequential(*(ResidualBlock(widths[-1], config) for _ in range(config.residual_blocks)))
+        self.residuals = nn.Sequential(*(ResidualBlock(widths[-1], config, dilation) for dilation in config.dilations))
         self.up = nn.Sequential(*reversed(up))
         self.to_rgb = conv(widths[0], pixels, kernel, config)
 
