@@ -23,7 +23,7 @@ VGG = SHARED / "weights" / "vgg19_caffe_conv_fp16.safetensors"
 
 def make_config(**changes: Any) -> NetworkConfig:
     settings = {"width": 4, "residual_blocks": 1, "upsample": "nearest", "norm": "instance", "padding": "reflect"}
-    return NetworkConfig(**(settings | {"patch": 1, "dilation": 1} | changes))
+    return NetworkConfig(**(settings | {"patch": 1, "dilation": 1, "noise": 0} | changes))
 
 
 def make_loss(**changes: Any) -> LossConfig:

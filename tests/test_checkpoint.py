@@ -172,7 +172,7 @@ def header_of_format_1(config: NetworkConfig) -> dict[str, Any]:
     loss |= {key: list(loss[key]) for key in ("content_layers", "style_layers")}
     del style["file"], recipe["content_error"], recipe["optimizer"]["algorithm"]
     network = asdict(config)
-    del network["dilation"]
+    del network["dilation"], network["noise"]
     if config.patch == 1:
         del network["patch"]
     recipe["network"] = network

@@ -79,7 +79,7 @@ def test_an_upsampler_doubles_the_size(name: str) -> None:
 
 
 EVERY_NETWORK = [
-    {"upsample": upsample, "norm": norm, "patch": patch, "residual_blocks": blocks}
+    {"upsample": upsample, "norm": norm, "patch": patch, "residual_blocks": blocks, "noise": 3 * (patch - 1)}
     for upsample, norm, patch, blocks in product(UPSAMPLERS, NORMS, (1, 2), (0, 2))
 ]
 
@@ -123,6 +123,7 @@ def test_it_loads_neither_torch_nor_numpy() -> None:
         ({"width": 4.5}, "network.width must be a whole number, found 4.5"),
         ({"width": "4"}, "network.width must be a whole number, found '4'"),
         ({"residual_blocks": -1}, "network.residual_blocks must be at least 0, found -1"),
+        ({"noise": 4}, "network.noise must be 0 to 3, found 4"),
         ({"dilation": 4}, "network.dilation must be 1, 2 or 3, found 4"),
         ({"residual_blocks": None}, "network.residual_blocks must be a whole number, found None"),
         ({"patch": 3}, "network.patch must be 1 or 2, found 3"),

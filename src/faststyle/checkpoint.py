@@ -93,7 +93,7 @@ class Checkpoint:
 
 # settings that older files lack, as they amount to
 NEWER: dict[str, dict[str, Any]] = {
-    "network": {"dilation": 1},
+    "network": {"dilation": 1, "noise": 0},
     "loss": {"style_scales": 1},
     "optimizer": {"algorithm": "adam"},
 }

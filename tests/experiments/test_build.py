@@ -42,6 +42,14 @@ def test_init_takes_weights_and_names_settings_that_differ(tmp_path: Path) -> No
     assert not build_network(make_config(upsample="bilinear"), None).to_rgb.weight.allclose(start.to_rgb.weight)
     nearest = build_network(make_config(upsample="nearest"), str(file))  # which has the same tensors
     assert nearest.to_rgb.weight.allclose(start.to_rgb.weight, atol=1e-3)
+    noisy = build_network(make_config(noise=2), str(file))
+    assert torch.equal(noisy.down[0].convolution.weight[:, 3:], torch.zeros(4, 2, 9, 9))
+    photograph = torch.rand(1, 3, 20, 24)
+    torch.testing.assert_close(noisy.eval()(photograph), nearest.eval()(photograph))
+    save_weights(file, noisy)
+    with pytest.raises(ConfigError, match="noise=2; here noise=1"):
+        build_network(make_config(noise=1), str(file))
+    save_weights(file, start)
     words = r"^init: .* \(width=4 upsample=bilinear; here width=8 upsample=nearest\): start from one of its kind"
     with pytest.raises(ConfigError, match=words):
         build_network(make_config(width=8), str(file))

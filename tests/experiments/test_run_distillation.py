@@ -102,6 +102,8 @@ def test_transformers_start_from_their_own_weights_else_from_each_in_turn(overri
         "network.patch=1",
         "network.padding=reflect",
         "network.upsample=nearest",
+        "network.dilation=1",
+        "network.noise=0",
     )
     assert settings.network == make_config()
     starts = {name: TransformerNet(make_config()) for name in ("a", "b")}

@@ -115,7 +115,7 @@ def test_training_lowers_the_loss(train_overrides: list[str], tmp_path: Path) ->
 
 
 def test_every_weight_is_trained_from_init_on(train_overrides: list[str], tmp_path: Path) -> None:
-    start = TransformerNet(make_config(padding="replicate", patch=2))
+    start = TransformerNet(make_config(padding="replicate", patch=2, noise=3))
     save_weights(tmp_path / "start.safetensors", start)
     change = ("network.padding=replicate", "network.patch=2", f"init={tmp_path / 'start.safetensors'}")
     trained = read_checkpoint(run(*train_overrides, *change)).tensors

@@ -494,7 +494,7 @@ def kilobytes(key):
 
 def peak(upsample, side):
     config = NetworkConfig(
-        width=16, residual_blocks=3, upsample=upsample, norm="instance", padding="reflect", patch=2, dilation=3
+        width=16, residual_blocks=3, upsample=upsample, norm="instance", padding="reflect", patch=2, dilation=3, noise=3
     )
     tensors = {name: np.full(shape, 0.01, np.float16) for name, shape in config.tensor_shapes().items()}
     engine = BACKENDS[sys.argv[1]](Checkpoint(Header(config), tensors), EngineOptions(memory=1e12))

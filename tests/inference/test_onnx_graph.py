@@ -66,10 +66,11 @@ def test_every_option_draws_as_pytorch_does(
     draws_as_pytorch_does(make_style(**{option: value, "patch": patch}), tmp_path, by_pytorch)
 
 
-def test_dilated_convolutions_draw_as_pytorch_does(
-    make_style: MakeStyle, tmp_path: Path, by_pytorch: ByPytorch
+@pytest.mark.parametrize("change", [{"residual_blocks": 3, "dilation": 3}, {"noise": 3}, {"noise": 3, "patch": 2}])
+def test_dilation_and_noise_draw_as_pytorch_does(
+    change: dict[str, int], make_style: MakeStyle, tmp_path: Path, by_pytorch: ByPytorch
 ) -> None:
-    draws_as_pytorch_does(make_style(residual_blocks=3, dilation=3), tmp_path, by_pytorch)
+    draws_as_pytorch_does(make_style(**change), tmp_path, by_pytorch)
 
 
 def shifted_by_half_a_pixel(graph: Any, name: str, x: str) -> str:

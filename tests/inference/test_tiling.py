@@ -32,6 +32,8 @@ NETWORKS: list[dict[str, Any]] = [
     {"residual_blocks": 0},
     {"residual_blocks": 3},
     {"residual_blocks": 3, "dilation": 3},
+    {"noise": 3},
+    {"noise": 3, "patch": 2},
     *({"norm": norm} for norm in NORMS),
     *({"padding": padding} for padding in PADDINGS),
     *({"upsample": upsample, "patch": patch} for upsample in UPSAMPLERS for patch in (1, 2)),

@@ -5,11 +5,11 @@ import re
 import pytest
 import torch
 
-from faststyle.config import DataConfig, LossNetworkConfig, OptimizerConfig, Recipe, StyleConfig
+from faststyle.config import STRIDE, DataConfig, LossNetworkConfig, OptimizerConfig, Recipe, StyleConfig
 from faststyle.losses.perceptual_loss import PerceptualLoss
 from faststyle.modeling.loss_network import build_loss_network
 from faststyle.modeling.transformer_net import TransformerNet
-from faststyle.training.module import GRID, StyleBalance, StyleTransferModule, off_grid
+from faststyle.training.module import GRID, StyleBalance, StyleTransferModule, noise_place, off_grid
 from helpers import make_config, make_loss
 
 
@@ -108,3 +108,9 @@ def test_the_balance_is_part_of_the_objective_and_of_a_checkpoint(monkeypatch: p
     plain.training_step(crops, 0)
     plain.on_save_checkpoint(without := {})
     assert not without
+
+
+def test_noise_differs_from_step_to_step() -> None:
+    places = {noise_place(step) for step in range(5000)}
+    assert len(places) == 5000
+    assert all(top % STRIDE == 0 and left % STRIDE == 0 for top, left in places)

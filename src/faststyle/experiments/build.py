@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytorch_lightning as pl
 import torch
+import torch.nn.functional as F
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.callbacks import ModelCheckpoint, Timer
 from torch import Tensor
@@ -25,21 +26,28 @@ from faststyle.training.loggers import LOGGERS
 
 log = logging.getLogger(__name__)
 
+FIRST_WEIGHT = "down.0.convolution.weight"
+
 
 def build_network(config: NetworkConfig, init: str | None) -> TransformerNet:
-    """A new network, or that of ``init=FILE`` (another style's weights to start from)."""
+    """A new network, or that of ``init=FILE`` (another style's weights to start from). To channels of noise that it
+    lacks, it is blind at first."""
     network = TransformerNet(config)
     if init:
         with naming("init"):
             start = read_checkpoint(init)
-        found, wanted = asdict(start.header.network), asdict(config)
-        if start.header.network.tensor_shapes() != config.tensor_shapes():
+        theirs = start.header.network
+        found, wanted = asdict(theirs), asdict(config)
+        missing = config.noise - theirs.noise
+        if missing < 0 or replace(theirs, noise=config.noise).tensor_shapes() != config.tensor_shapes():
             other = [key for key in found if found[key] != wanted[key]]
-            theirs, ours = (" ".join(f"{key}={values[key]}" for key in other) for values in (found, wanted))
+            has, needs = (" ".join(f"{key}={values[key]}" for key in other) for values in (found, wanted))
             raise ConfigError(
-                f"init: {init} has another network ({theirs}; here {ours}): start from one of its kind, or from none"
+                f"init: {init} has another network ({has}; here {needs}): start from one of its kind, or from none"
             )
-        network.load_state_dict(start.build_network().state_dict())  # nearest and bilinear have the same tensors
+        state = start.build_network().state_dict()  # nearest and bilinear have the same tensors
+        state[FIRST_WEIGHT] = F.pad(state[FIRST_WEIGHT], (0, 0, 0, 0, 0, missing))
+        network.load_state_dict(state)
     return network
 
 

@@ -15,6 +15,7 @@ from faststyle.checkpoint import Checkpoint
 from faststyle.config import METADATA_KEY, STRIDE
 from faststyle.errors import CheckpointError
 from faststyle.files import replacing
+from faststyle.modeling.noise import PERIOD, SIZES, SMOOTH_GAIN, lattice_span, noise_tables
 
 if TYPE_CHECKING:
     import onnx
@@ -82,6 +83,9 @@ class _Graph:
         missing = self.node("Mod", self.node("Neg", size), self.constant([STRIDE, STRIDE]))
         x = self.node("Pad", x, self.node("Concat", self.constant([0] * 6), missing, axis=0), mode="reflect")
         x = self.to_patches(x, patch)
+        if self.config.noise:
+            channels = [self.noise(x, forms) for forms in SIZES[: self.config.noise]]
+            x = self.node("Concat", x, *channels, axis=1)
         for i in range(levels):
             x = self.block(f"down.{i}", x, stride=2 if i else 1)
         for i, dilation in enumerate(self.config.dilations):
@@ -153,6 +157,28 @@ class _Graph:
             pick[channel, row, column, channel, row, column] = 1
         kernel = self.half(pick.reshape(3 * patch**2, 3, patch, patch))
         return self.node("Conv", x, kernel, strides=[patch, patch])
+
+    def noise(self, x: str, forms: int) -> str:
+        """A channel of it, of the size of x."""
+        rows, values = (self.constant(table) for table in noise_tables())
+        period, first = self.constant(np.int64(PERIOD)), self.constant(np.int64(lattice_span(0, 0, forms)[0]))
+        indices = []
+        for axis in (2, 3):
+            side = self.node("Squeeze", self.node("Shape", x, start=axis, end=axis + 1))
+            last = self.node("Add", self.node("Div", side, self.constant(np.int64(forms))), self.constant(np.int64(3)))
+            indices.append(self.node("Range", first, last, self.constant(np.int64(1))))
+        starts = self.node(
+            "Unsqueeze", self.node("Gather", rows, self.node("Mod", indices[0], period)), self.constant([1])
+        )
+        lattice = self.node("Gather", values, self.node("Mod", self.node("Add", starts, indices[1]), period))
+        noise = self.node("Unsqueeze", lattice, self.constant([0, 1]))
+        if forms > 1:
+            scales = self.constant(np.array([1, 1, forms, forms], np.float32))
+            noise = self.node("Resize", noise, "", scales, mode="linear", coordinate_transformation_mode="half_pixel")
+            noise = self.node("Mul", noise, self.constant(np.float32(SMOOTH_GAIN)))
+        begin = self.constant([forms, forms])
+        end = self.node("Add", self.node("Shape", x, start=2, end=4), begin)
+        return self.node("Slice", noise, begin, end, self.constant([2, 3]))
 
     def from_patches(self, x: str, patch: int) -> str:
         """Pixels, each the mean of 2x2."""

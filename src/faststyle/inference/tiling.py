@@ -163,7 +163,7 @@ def stylize_by_samples(network: TransformerNet, photograph: RGB, layout: Layout)
     with _restored_statistics(network), strips.bar:
         _take_statistics(network, to_images(_windows(photograph, samples).to(strips.device)))
         for window in strips.windows(halo):
-            strips.write(result, window, network(strips.read(window)))
+            strips.write(result, window, network(strips.read(window), STRIDE * window.low))
     return result
 
 
@@ -235,7 +235,7 @@ def _downsample(strips: Strips) -> Tensor:
     def compute(number: int, module: nn.Module) -> Iterator[tuple[_Window, Tensor]]:
         """A module after the first ``number`` blocks."""
         for window in strips.windows(DOWN_HALO):
-            x = network.to_patches(strips.read(window))
+            x = network.to_patches(strips.read(window), STRIDE * window.low)
             yield window, window.crop(module(network.down[:number](x)))
 
     for number, block in enumerate(network.down):

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from faststyle.config import NetworkConfig, padded_side
+from faststyle.modeling.noise import PERIOD, SIZES, SMOOTH_GAIN, lattice_span, noise_tables
 
 # up to which the CPU's batch-norm kernel is used: its float32 sums drift, by 1.5 % of a deviation at 12 million
 BATCH_NORM_KERNEL_POSITIONS = 2**21
@@ -158,11 +159,14 @@ class TransformerNet(nn.Module):
     the mean of each 2x2 pixels, from whichever patches, keeps the patches from showing (Sugawara et al. 2018).
     """
 
+    noise_rows: Tensor
+    noise_values: Tensor
+
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
         self.config = config
         widths, pixels, kernel = config.widths, config.pixel_channels, config.outer_kernel
-        down = [ConvBlock(pixels, widths[0], kernel, config)]
+        down = [ConvBlock(pixels + config.noise, widths[0], kernel, config)]
         up = []
         for outer, inner in pairwise(widths):
             down.append(ConvBlock(outer, inner, 3, config, stride=2))
@@ -171,20 +175,39 @@ class TransformerNet(nn.Module):
         self.residuals = nn.Sequential(*(ResidualBlock(widths[-1], config, dilation) for dilation in config.dilations))
         self.up = nn.Sequential(*reversed(up))
         self.to_rgb = conv(widths[0], pixels, kernel, config)
+        if config.noise:
+            for name, table in zip(("noise_rows", "noise_values"), noise_tables(), strict=True):
+                self.register_buffer(name, torch.from_numpy(table), persistent=False)
 
-    def forward(self, images: Tensor) -> Tensor:
-        """(B, 3, H, W) in [0, 1], any H, W >= 1, to float32 of the same shape and range."""
+    def forward(self, images: Tensor, top: int = 0, left: int = 0) -> Tensor:
+        """(B, 3, H, W) in [0, 1], any H, W >= 1, to float32 of the same shape and range.
+
+        top, left: pixels, multiples of 4, at which the images begin in larger ones: the noise goes on there.
+        """
         height, width = images.shape[-2:]
-        return self.core(pad_to_stride(images))[..., :height, :width]
+        x = self.down(self.to_patches(pad_to_stride(images), top, left))  # (B, 4w, H/4, W/4)
+        return self.to_colors(self.up(self.residuals(x)))[..., :height, :width]
 
-    def core(self, images: Tensor) -> Tensor:
-        """``forward`` for sides that are multiples of 4 px, at least 16 px: no padding, no branch on the size."""
-        x = self.down(self.to_patches(images))  # (B, 4w, H/4, W/4)
-        return self.to_colors(self.up(self.residuals(x)))
+    def to_patches(self, images: Tensor, top: int = 0, left: int = 0) -> Tensor:
+        """(B, 3, H, W) to (B, 3 p^2, H/p, W/p) for patches of pxp pixels, and the noise."""
+        patch = self.config.patch
+        x = F.pixel_unshuffle(images, patch)
+        if not self.config.noise:
+            return x
+        noise = [self.noise(forms, top // patch, left // patch, x) for forms in SIZES[: self.config.noise]]
+        return torch.cat([x, *(channel.to(x.dtype).expand(len(x), 1, -1, -1) for channel in noise)], 1)
 
-    def to_patches(self, images: Tensor) -> Tensor:
-        """(B, 3, H, W) to (B, 3 p^2, H/p, W/p) for patches of pxp pixels."""
-        return F.pixel_unshuffle(images, self.config.patch)
+    def noise(self, forms: int, top: int, left: int, x: Tensor) -> Tensor:
+        """Noise with forms of a size, (1, 1, H, W) for x, whose positions begin at ``top`` and ``left``."""
+        height, width = x.shape[-2:]
+        (above, below, row), (before, behind, column) = (
+            lattice_span(start, size, forms) for start, size in ((top, height), (left, width))
+        )
+        rows, columns = torch.arange(above, below, device=x.device), torch.arange(before, behind, device=x.device)
+        lattice = self.noise_values[(self.noise_rows[rows % PERIOD][:, None] + columns) % PERIOD][None, None]
+        if forms > 1:
+            lattice = SMOOTH_GAIN * F.interpolate(lattice, scale_factor=forms, mode="bilinear")
+        return lattice[..., row : row + height, column : column + width]
 
     def to_colors(self, x: Tensor) -> Tensor:
         """The last features, (B, w, H, W) or with patches (B, 2w, H/2, W/2), to pixels (B, 3, H, W) in [0, 1]."""

@@ -8,7 +8,7 @@ from pytorch_lightning import LightningModule
 from torch import Tensor, nn
 
 from faststyle.checkpoint import FORMAT, upgrade_tensor_names
-from faststyle.config import Recipe
+from faststyle.config import STRIDE, Recipe
 from faststyle.losses.perceptual_loss import PerceptualLoss
 from faststyle.modeling.pixels import to_images
 from faststyle.modeling.transformer_net import TransformerNet
@@ -34,7 +34,7 @@ class StyleTransferModule(LightningModule):
 
     def training_step(self, crops: Tensor, batch_idx: int) -> Tensor:
         content = to_images(crops)
-        stylized = self.network(content)
+        stylized = self.network(content, *noise_place(batch_idx))
         factor = None if self.balance is None else self.balance.factor.clone()
         losses: dict[str, Tensor] = self.loss(*off_grid(batch_idx, stylized, content), style_factor=factor)
         logged = {name: value.detach() for name, value in losses.items()}
@@ -86,6 +86,11 @@ class StyleBalance(nn.Module):
         """content_error: of a batch, a scalar."""
         self.content_error.lerp_(content_error, 0.02)
         self.factor *= torch.exp(0.02 * (4 - 4 * self.content_error / self.target).clamp(-1, 1))
+
+
+def noise_place(step: int) -> tuple[int, int]:
+    """Where in the network's noise a step's crops lie, in pixels: elsewhere from step to step."""
+    return STRIDE * (step * 37 % 128), STRIDE * (step * 101 % 127)
 
 
 def off_grid(step: int, *images: Tensor) -> list[Tensor]:
