@@ -12,17 +12,18 @@ from faststyle.resources import CHECKPOINTS, shipped_styles, style_picture
 
 SHOWN = ("astronaut", "coffee", "cat")
 HEIGHT = 400
+FIGURES = ("content_error", "style_distance")  # the latter is missing in older files
+NETWORK = ("width", "residual_blocks", "upsample", "dilation", "noise")
 ALL = CHECKPOINTS.parent / "docs" / "images" / "all.jpg"
 
 HEADER = """# Shipped styles
 
 Apply one by its name: `faststyle stylize photo.jpg --checkpoint NAME --output styled.jpg`.
 
-Content and style error are means over photographs that were not trained on, under the loss network that trained
-(relative errors; a style error of Gram matrices of 0.03 shows the painting, 0.25 is a tint; one of moments, means and
-covariances apart, is several times as large for the same picture). The files hold this and the whole recipe
-in their metadata; `init=` of a file that is not here was an early state of The Starry Night. This page and its pictures
-are made by `scripts/gallery.py`.
+Content error and style distance are means over photographs that were not trained on; the former under the loss network
+that trained, the latter, how far the picture is from the painting's style, under the compact one. The files hold this
+and the whole recipe in their metadata; `init=` of a file that is not here was an earlier state of that style. This page
+and its pictures are made by `scripts/gallery.py`.
 
 The loss network was the original VGG-19 of Simonyan & Zisserman (2014), released by the Visual Geometry Group, Oxford,
 under CC BY 4.0, or the compact network distilled from it. Errors under the two differ a little; BENCHMARKS.md judges
@@ -59,8 +60,7 @@ def describe(path: Path, header: Header) -> str:
         "loss.style_scales": recipe.loss.style_scales,
         "content_error": recipe.content_error,
         "loss_network": recipe.loss_network.architecture,
-        "network.width": recipe.network.width,
-        "network.upsample": recipe.network.upsample,
+        **{f"network.{key}": getattr(recipe.network, key) for key in NETWORK},
         "data.image_size": recipe.data.image_size,
         "data.batch_size": recipe.data.batch_size,
         "optimizer.algorithm": recipe.optimizer.algorithm,
@@ -68,15 +68,17 @@ def describe(path: Path, header: Header) -> str:
         "trainer.max_steps": recipe.max_steps,
         "init": recipe.init,
     }
-    command = " ".join(f"{key}={value}" for key, value in settings.items() if value)
+    command = " ".join(f"{key}={value}" for key, value in settings.items() if value is not None)
     style, data, megabytes = recipe.style, recipe.data, path.stat().st_size / 1e6
-    content_error, style_error = (f"{outcome.evaluation[f'{term}_error']:.3f}" for term in ("content", "style"))
+    figures = [
+        f"{name.replace('_', ' ')} {outcome.evaluation[name]:.3f}" for name in FIGURES if name in outcome.evaluation
+    ]
     return f"""## {path.stem}
 
 {style.title}, {style.artist}, {style.year} ([source]({style.source})).
 {outcome.step} steps of {data.batch_size} crops of {data.image_size} px under {recipe.loss_network.architecture}{time}:
 `{command}`.
-Content error {content_error}, style error {style_error} ({recipe.loss.statistic}), {megabytes:.2f} MB.
+{", ".join([*figures, f"{megabytes:.2f} MB"]).capitalize()}.
 
 ![{path.stem} on {", ".join(SHOWN)}](images/{path.stem}.jpg)
 """

@@ -321,6 +321,10 @@ class Recipe:
     def __post_init__(self) -> None:
         if self.content_error is not None:
             at_least("content_error", self.content_error, 0.01)
+            if self.loss.normalize == "paper":
+                raise ConfigError(
+                    "content_error needs relative errors: with loss.normalize=paper set content_error=null"
+                )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -61,7 +61,7 @@ def test_a_run_writes_everything(train_overrides: list[str], tmp_path: Path, mon
     assert (recipe.loss.style_weight, recipe.max_steps, recipe.data.root) == (10, 4, "photos0")
     assert outcome is not None
     assert outcome.step == 4
-    assert set(outcome.losses) == {"loss", "content_loss", "style_loss", "tv_loss"}
+    assert set(outcome.losses) == {"loss", "content_loss", "style_loss", "tv_loss", "style_factor"}
     assert outcome.evaluation.keys() == {field.name for field in fields(Evaluation)}
     assert min(outcome.evaluation[key] for key in ("style_error", "content_error", "style_distance")) > 0
 
@@ -218,7 +218,7 @@ def test_a_signal_ends_after_the_step_and_resume_goes_on(
 
 
 def test_a_non_finite_loss_stops_and_leaves_no_weights(train_overrides: list[str], tmp_path: Path) -> None:
-    overflow = ("loss.normalize=paper", "loss.style_weight=1e38", "loss.content_weight=1e38")
+    overflow = ("loss.normalize=paper", "loss.style_weight=1e38", "loss.content_weight=1e38", "content_error=null")
     with pytest.raises(NonFiniteLossError, match="not finite at step 1: .*last good checkpoint: none"):
         run(*train_overrides, *overflow)
     assert not list((tmp_path / "run").rglob("*.safetensors"))

@@ -27,7 +27,7 @@ def test_a_section_names_its_painting_its_figures_and_its_picture(path: Path) ->
     assert text.startswith(f"## {path.stem}\n")
     style, errors = header.recipe.style, header.outcome.evaluation
     assert f"{style.title}, {style.artist}, {style.year} ([source]({style.source}))." in text
-    assert f"style error {errors['style_error']:.3f}" in text
+    assert f"ontent error {errors['content_error']:.3f}" in text
     assert f"loss.style_weight={header.recipe.loss.style_weight:g} " in text
     assert f"(images/{style_picture(path).name})" in text
     assert style_picture(path).is_file()

@@ -9,7 +9,7 @@ from faststyle.config import STRIDE, DataConfig, LossNetworkConfig, OptimizerCon
 from faststyle.losses.perceptual_loss import PerceptualLoss
 from faststyle.modeling.loss_network import build_loss_network
 from faststyle.modeling.transformer_net import TransformerNet
-from faststyle.training.module import GRID, StyleBalance, StyleTransferModule, noise_place, off_grid
+from faststyle.training.module import FACTORS, GRID, StyleBalance, StyleTransferModule, noise_place, off_grid
 from helpers import make_config, make_loss
 
 
@@ -114,3 +114,10 @@ def test_noise_differs_from_step_to_step() -> None:
     places = {noise_place(step) for step in range(5000)}
     assert len(places) == 5000
     assert all(top % STRIDE == 0 and left % STRIDE == 0 for top, left in places)
+
+
+def test_a_style_weight_that_cannot_reach_the_content_error_stays_finite() -> None:
+    balance = StyleBalance(1.0)
+    for _ in range(1000):
+        balance.update(torch.tensor(0.1))
+    assert balance.factor == FACTORS[1]

@@ -24,7 +24,8 @@ def parse(argv: list[str]) -> argparse.Namespace:
     """Reads the command line."""
     parser = build_parser(
         "evaluate",
-        "Content and style error (relative: a style error of 0.03 shows the painting, 0.25 is a tint), "
+        "Content error (how much of the photograph is lost), style error (what of the painting is missing by the "
+        "loss) and style distance (as the eye ranks it: DISTANCE_SCALE), "
         "under a second loss network too; SSIM of the luminance; checkerboard (power at periods of 2 and 4 px over "
         "that around them, 1 is none); forward milliseconds; and the iterations of image optimisation (L-BFGS, from "
         "the photograph) that reach a network's objective, content error + style weight x style error. Several "

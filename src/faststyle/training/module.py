@@ -14,6 +14,7 @@ from faststyle.modeling.pixels import to_images
 from faststyle.modeling.transformer_net import TransformerNet
 from faststyle.training.optimizers import build_optimizer
 
+FACTORS = 1e-4, 1e4  # of the style weight, at most: a loss without style never gets there
 GRID = 8  # pixels at a side of the deepest layers' positions
 
 
@@ -86,6 +87,7 @@ class StyleBalance(nn.Module):
         """content_error: of a batch, a scalar."""
         self.content_error.lerp_(content_error, 0.02)
         self.factor *= torch.exp(0.02 * (4 - 4 * self.content_error / self.target).clamp(-1, 1))
+        self.factor.clamp_(*FACTORS)
 
 
 def noise_place(step: int) -> tuple[int, int]:
