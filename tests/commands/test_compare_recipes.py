@@ -45,8 +45,8 @@ def test_a_table_a_sheet_and_all_figures(
     output = tmp_path / "out"
     assert call("compare-recipes", *arguments(photos, output)) == 0
     shared = [f"style.image={photos / '0.jpg'}", "style.size=64", f"data.root={photos}"]
-    assert asked[:3] == [(shared, 5), (shared, 25), (shared, 400)]
-    assert asked[3] == ([*shared, "loss.style_weight=5", "seed=1"], 5)
+    assert asked[:4] == [(shared, 1), (shared, 5), (shared, 45), (shared, 400)]
+    assert asked[4] == ([*shared, "loss.style_weight=5", "seed=1"], 1)
     lines = [line.split(" | ") for line in capsys.readouterr().out.splitlines() if line.startswith("| ")]
     rows = [[cell.strip("| ") for cell in line] for line in lines]
     assert [row[:4] for row in rows[1:]] == [
@@ -55,14 +55,14 @@ def test_a_table_a_sheet_and_all_figures(
     report = json.loads((output / "figures.json").read_text())
     figures = report["paintings"]["1"]["other"]
     assert rows[4][4].startswith(f"{figures['content_error']:.3f} (")
-    assert rows[4][5].startswith(f"{figures['style_error']:.3f} (")
+    assert rows[4][5].startswith(f"{figures['style_distance']:.3f} (")
     assert set(figures["photographs"]) == set(figures["equivalent_iterations"])
     assert report["rows"] == {painting: ["one", "other"] for painting in ("0", "1")}
     with Image.open(output / "0.png") as sheet:
         assert sheet.height > 3 * 64
 
     assert call("compare-recipes", *arguments(photos, output), "--blind", 3) == 0
-    assert len(asked) == 12  # nothing is trained again
+    assert len(asked) == 16  # nothing is trained again
     assert {frozenset(names) for names in json.loads((output / "figures.json").read_text())["rows"].values()} == {
         frozenset({"one", "other"})
     }

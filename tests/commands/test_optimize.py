@@ -18,7 +18,7 @@ def test_a_photograph_is_painted_and_measured(photo: Path, tmp_path: Path, capsy
     assert "objective " in out
     figures = json.loads((tmp_path / "run" / "result.json").read_text())["evaluation"]
     content, style = figures["content_error"], figures["style_error"]
-    assert f"measured: content error {content:.3f}, style error {style:.4f}" in out
+    assert f"measured: content error {content:.3f}, style error {style:.3f}, style distance {figures['style_distance']:.3f}" in out
     assert read_picture(tmp_path / "run" / "stylized.png").size == (43, 32)
 
 
