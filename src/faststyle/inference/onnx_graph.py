@@ -161,12 +161,14 @@ class _Graph:
     def noise(self, x: str, forms: int) -> str:
         """A channel of it, of the size of x."""
         rows, values = (self.constant(table) for table in noise_tables())
-        period, first = self.constant(np.int64(PERIOD)), self.constant(np.int64(lattice_span(0, 0, forms)[0]))
+        period = self.constant(np.int64(PERIOD))
+        first, more, start = lattice_span(0, 0, forms)
         indices = []
         for axis in (2, 3):
             side = self.node("Squeeze", self.node("Shape", x, start=axis, end=axis + 1))
-            last = self.node("Add", self.node("Div", side, self.constant(np.int64(forms))), self.constant(np.int64(3)))
-            indices.append(self.node("Range", first, last, self.constant(np.int64(1))))
+            last = self.node("Div", side, self.constant(np.int64(forms)))
+            last = self.node("Add", last, self.constant(np.int64(more)))
+            indices.append(self.node("Range", self.constant(np.int64(first)), last, self.constant(np.int64(1))))
         starts = self.node(
             "Unsqueeze", self.node("Gather", rows, self.node("Mod", indices[0], period)), self.constant([1])
         )
@@ -174,9 +176,9 @@ class _Graph:
         noise = self.node("Unsqueeze", lattice, self.constant([0, 1]))
         if forms > 1:
             scales = self.constant(np.array([1, 1, forms, forms], np.float32))
-            noise = self.node("Resize", noise, "", scales, mode="linear", coordinate_transformation_mode="half_pixel")
+            noise = self.node("Resize", noise, "", scales, mode="cubic", coordinate_transformation_mode="half_pixel")
             noise = self.node("Mul", noise, self.constant(np.float32(SMOOTH_GAIN)))
-        begin = self.constant([forms, forms])
+        begin = self.constant([start, start])
         end = self.node("Add", self.node("Shape", x, start=2, end=4), begin)
         return self.node("Slice", noise, begin, end, self.constant([2, 3]))
 

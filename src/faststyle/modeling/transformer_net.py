@@ -206,7 +206,7 @@ class TransformerNet(nn.Module):
         rows, columns = torch.arange(above, below, device=x.device), torch.arange(before, behind, device=x.device)
         lattice = self.noise_values[(self.noise_rows[rows % PERIOD][:, None] + columns) % PERIOD][None, None]
         if forms > 1:
-            lattice = SMOOTH_GAIN * F.interpolate(lattice, scale_factor=forms, mode="bilinear")
+            lattice = SMOOTH_GAIN * F.interpolate(lattice, scale_factor=forms, mode="bicubic")
         return lattice[..., row : row + height, column : column + width]
 
     def to_colors(self, x: Tensor) -> Tensor:
