@@ -13,8 +13,9 @@ from PIL import Image
 
 from faststyle.checkpoint import Checkpoint, Header, Tensors
 from faststyle.commands.main import main
-from faststyle.config import LossConfig, NetworkConfig
+from faststyle.config import LossConfig
 from faststyle.modeling.transformer_net import TransformerNet
+from faststyle.network_config import NetworkConfig
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"

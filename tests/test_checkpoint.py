@@ -18,10 +18,11 @@ from torch import Tensor, nn
 
 from faststyle import checkpoint
 from faststyle.checkpoint import Header, read_checkpoint, save_weights, upgrade_tensor_names, write_tensors
-from faststyle.config import METADATA_KEY, NORMS, UPSAMPLERS, NetworkConfig, Outcome
+from faststyle.config import METADATA_KEY, Outcome
 from faststyle.errors import CheckpointError, ConfigError
 from faststyle.modeling import transformer_net
 from faststyle.modeling.transformer_net import TransformerNet, conv
+from faststyle.network_config import NORMS, UPSAMPLERS, NetworkConfig
 from faststyle.resources import shipped_styles
 from helpers import make_config
 from test_config import make_recipe
@@ -374,3 +375,11 @@ def test_bad_checkpoint_is_one_line(case: str, tmp_path: Path) -> None:
     assert "\n" not in str(caught.value)
     assert path.name in str(caught.value)
     assert not (tmp_path / "attacked").exists()
+
+
+def test_the_style_weight_is_the_last_steps() -> None:
+    header = Header(make_config(), make_recipe(), replace(OUTCOME, losses={"style_factor": 0.5}))
+    assert header.recipe is not None
+    assert header.style_weight == header.recipe.loss.style_weight / 2
+    assert replace(header, outcome=None).style_weight == header.recipe.loss.style_weight
+    assert replace(header, recipe=None).style_weight is None

@@ -10,18 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-from faststyle.config import (
-    AUTO,
-    LOSS_NETWORKS,
-    NORMALIZATIONS,
-    NORMS,
-    PADDINGS,
-    POOLINGS,
-    SCHEDULES,
-    STATISTICS,
-    UPSAMPLERS,
-    LossConfig,
-)
+from faststyle.config import AUTO, LOSS_NETWORKS, NORMALIZATIONS, POOLINGS, SCHEDULES, STATISTICS, LossConfig
 from faststyle.errors import ConfigError
 from faststyle.experiments.application import compose_settings
 from faststyle.experiments.build import choose_loss_network
@@ -31,6 +20,7 @@ from faststyle.imaging.color import MODES
 from faststyle.losses.perceptual_loss import PerceptualLoss, needed_layers
 from faststyle.modeling.loss_network import LossNetwork, build_loss_network, load_loss_network
 from faststyle.modeling.transformer_net import TransformerNet
+from faststyle.network_config import NORMS, PADDINGS, UPSAMPLERS
 from faststyle.optimization import INITS, OPTIMIZERS
 from faststyle.resources import CONF, ROOT
 from faststyle.resources import LOSS_NETWORKS as SHIPPED

@@ -24,11 +24,12 @@ class Rule:
     never: set[str]
 
 
-SMALL = FLAT | {"config"}
+SMALL = FLAT | {"config", "network_config"}
 INFERENCE = SMALL | {"imaging", "modeling", "checkpoint"}
 RULES = {
     **{name: Rule(FLAT, TRAINING_ONLY | {"torch", "numpy"}) for name in FLAT},
-    "config": Rule({"errors"}, TRAINING_ONLY | {"torch", "numpy"}),
+    "network_config": Rule({"errors"}, TRAINING_ONLY | {"torch", "numpy"}),
+    "config": Rule({"errors", "network_config"}, TRAINING_ONLY | {"torch", "numpy"}),
     "imaging": Rule(SMALL, TRAINING_ONLY | {"torch"}),
     "modeling": Rule(SMALL, TRAINING_ONLY | {"PIL"}),
     "losses": Rule(SMALL | {"modeling"}, TRAINING_ONLY | {"PIL"}),

@@ -18,9 +18,10 @@ import safetensors
 import safetensors.numpy
 from numpy.typing import NDArray
 
-from faststyle.config import METADATA_KEY, NetworkConfig, Outcome, Recipe
+from faststyle.config import METADATA_KEY, Outcome, Recipe
 from faststyle.errors import CheckpointError, ConfigError
 from faststyle.files import replacing
+from faststyle.network_config import NetworkConfig
 from faststyle.resources import find_weights
 
 if TYPE_CHECKING:

@@ -1,4 +1,7 @@
-"""The errors that a user of the package may want to catch. Each one's text is one line."""
+"""The errors that a user of the package may want to catch, each one's text is one line; checks that raise them."""
+
+import math
+from collections.abc import Collection
 
 
 class FaststyleError(Exception):
@@ -27,3 +30,15 @@ class DataError(FaststyleError):
 
 class NonFiniteLossError(FaststyleError):
     """The loss became infinite or NaN during training."""
+
+
+def one_of(key: str, value: object, known: Collection[str]) -> None:
+    """Raises ``ConfigError`` unless ``value`` is among ``known``."""
+    if value not in known:
+        raise ConfigError(f"{key} must be one of {', '.join(known)}, found {value!r}")
+
+
+def at_least(key: str, value: float, least: float) -> None:
+    """Raises ``ConfigError`` unless ``value`` is a finite number that is no smaller than ``least``."""
+    if not least <= value < math.inf:
+        raise ConfigError(f"{key} must be at least {least}, found {value}")

@@ -9,8 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from faststyle.config import one_of
-from faststyle.errors import NonFiniteLossError
+from faststyle.errors import NonFiniteLossError, one_of
 from faststyle.losses.perceptual_loss import PerceptualLoss, Region
 
 COARSEST_SIDE = 32  # pixels, of the coarsest picture

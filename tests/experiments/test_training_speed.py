@@ -4,10 +4,10 @@ import pytest
 import torch
 
 from faststyle.commands import benchmark
-from faststyle.config import NetworkConfig
 from faststyle.experiments import training_speed
 from faststyle.experiments.training_speed import RECIPES
 from faststyle.modeling.transformer_net import NORMS, TransformerNet
+from faststyle.network_config import NetworkConfig
 
 
 def test_the_recipes_are_those_of_the_command_line() -> None:

@@ -21,7 +21,7 @@ import safetensors.numpy
 import torch
 
 from faststyle.checkpoint import Checkpoint, Header
-from faststyle.config import METADATA_KEY, NORMS, PADDINGS, UPSAMPLERS
+from faststyle.config import METADATA_KEY
 from faststyle.errors import CheckpointError, ConfigError, FaststyleError
 from faststyle.inference import tiling
 from faststyle.inference.backends import BACKENDS, OPTIONS
@@ -36,6 +36,7 @@ from faststyle.inference.engines import (
 from faststyle.inference.onnx_graph import build_model
 from faststyle.inference.stylizer import Stylizer
 from faststyle.modeling.transformer_net import TransformerNet
+from faststyle.network_config import NORMS, PADDINGS, UPSAMPLERS
 from helpers import make_config, noise
 
 Picture = np.ndarray
@@ -485,7 +486,7 @@ MEASURE = """
 import ctypes, gc, json, sys
 import numpy as np
 from faststyle.checkpoint import Checkpoint, Header
-from faststyle.config import UPSAMPLERS, NetworkConfig
+from faststyle.network_config import UPSAMPLERS, NetworkConfig
 from faststyle.inference.backends import BACKENDS
 from faststyle.inference.engines import EngineOptions
 

@@ -11,7 +11,7 @@ import onnxruntime
 import pytest
 import safetensors.numpy
 
-from faststyle import config
+from faststyle import network_config
 from faststyle.checkpoint import Checkpoint
 from faststyle.errors import CheckpointError
 from faststyle.inference import onnx_graph
@@ -24,9 +24,9 @@ ByPytorch = Callable[[TransformerNet, Picture], Picture]
 MakeStyle = Callable[..., Checkpoint]
 
 TABLES: list[tuple[dict[str, Any], Any]] = [
-    (onnx_graph.UPSAMPLERS, config.UPSAMPLERS),
-    (onnx_graph.NORMS, config.NORMS),
-    (onnx_graph.PAD_MODES, config.PADDINGS),
+    (onnx_graph.UPSAMPLERS, network_config.UPSAMPLERS),
+    (onnx_graph.NORMS, network_config.NORMS),
+    (onnx_graph.PAD_MODES, network_config.PADDINGS),
 ]
 
 

@@ -13,15 +13,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from faststyle import config
+from faststyle import network_config
 from faststyle.checkpoint import Checkpoint
-from faststyle.config import NORMS, PADDINGS, STRIDE, UPSAMPLERS, NetworkConfig, UpsamplerTraits
 from faststyle.errors import FaststyleError
 from faststyle.inference import tiling
 from faststyle.inference.tiling import Layout, layout_within, stylize_by_samples, stylize_exactly
 from faststyle.modeling import transformer_net
 from faststyle.modeling.pixels import to_images
 from faststyle.modeling.transformer_net import InstanceNorm, TransformerNet, conv
+from faststyle.network_config import NORMS, PADDINGS, STRIDE, UPSAMPLERS, NetworkConfig, UpsamplerTraits
 from helpers import make_config, noise
 
 Picture = np.ndarray
@@ -120,7 +120,7 @@ def wide(c_in: int, c_out: int, settings: NetworkConfig) -> nn.Module:
 def add_wide(monkeypatch: pytest.MonkeyPatch, halo: int) -> TransformerNet:
     """A network of an upsampler of the name ``wide`` that declares a halo."""
     monkeypatch.setitem(transformer_net.UPSAMPLERS, "wide", wide)
-    monkeypatch.setitem(config.UPSAMPLERS, "wide", UpsamplerTraits(halo=halo, memory=1.0))
+    monkeypatch.setitem(network_config.UPSAMPLERS, "wide", UpsamplerTraits(halo=halo, memory=1.0))
     network = TransformerNet(make_config(upsample="wide"))
     network.to_rgb.weight.data *= 4
     return network.eval()
@@ -265,7 +265,7 @@ def test_memory_decides() -> None:
 def test_upsamplers_of_large_halos_leave_less_to_a_strip(monkeypatch: pytest.MonkeyPatch) -> None:
     network = make_config(width=16)
     usual = layout_of(network, 4000, 6000, 4e9, "sampled")
-    monkeypatch.setitem(config.UPSAMPLERS, "nearest", replace(UPSAMPLERS["nearest"], halo=5))
+    monkeypatch.setitem(network_config.UPSAMPLERS, "nearest", replace(UPSAMPLERS["nearest"], halo=5))
     assert layout_of(network, 4000, 6000, 4e9, "sampled").rows < usual.rows
 
 

@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from faststyle import config
-from faststyle.config import NetworkConfig
+from faststyle import network_config
 from faststyle.errors import ConfigError
 from faststyle.modeling.transformer_net import NORMS, PADDING_MODES, UPSAMPLERS, InstanceNorm, TransformerNet
+from faststyle.network_config import NetworkConfig
 from helpers import make_config
 
 
@@ -83,9 +83,9 @@ def test_a_wrong_norm_fails(
 
 
 def test_the_tables_hold_what_the_configuration_names() -> None:
-    assert tuple(UPSAMPLERS) == tuple(config.UPSAMPLERS)
-    assert tuple(NORMS) == config.NORMS
-    assert tuple(PADDING_MODES) == config.PADDINGS
+    assert tuple(UPSAMPLERS) == tuple(network_config.UPSAMPLERS)
+    assert tuple(NORMS) == network_config.NORMS
+    assert tuple(PADDING_MODES) == network_config.PADDINGS
 
 
 def check_upsampler(name: str) -> None:
@@ -99,7 +99,7 @@ def check_upsampler(name: str) -> None:
     changed = x.clone()
     changed[..., 6, 7] += 1
     rows, columns = (upsample(changed) != out)[0].any(0).nonzero(as_tuple=True)
-    halo = config.UPSAMPLERS[name].halo
+    halo = network_config.UPSAMPLERS[name].halo
     for found, position in ((rows, 6), (columns, 7)):
         assert 2 * (position - halo) <= found.min()
         assert found.max() < 2 * (position + halo + 1)

@@ -5,10 +5,11 @@ import re
 import pytest
 import torch
 
-from faststyle.config import STRIDE, DataConfig, LossNetworkConfig, OptimizerConfig, Recipe, StyleConfig
+from faststyle.config import DataConfig, LossNetworkConfig, OptimizerConfig, Recipe, StyleConfig
 from faststyle.losses.perceptual_loss import PerceptualLoss
 from faststyle.modeling.loss_network import build_loss_network
 from faststyle.modeling.transformer_net import TransformerNet
+from faststyle.network_config import STRIDE
 from faststyle.training.module import FACTORS, GRID, StyleBalance, StyleTransferModule, noise_place, off_grid
 from helpers import make_config, make_loss
 

@@ -13,13 +13,14 @@ from pytorch_lightning.callbacks import ModelCheckpoint, Timer
 from torch import Tensor
 
 from faststyle.checkpoint import read_checkpoint
-from faststyle.config import LossConfig, LossNetworkConfig, NetworkConfig
+from faststyle.config import LossConfig, LossNetworkConfig
 from faststyle.errors import ConfigError
 from faststyle.experiments.inputs import naming
 from faststyle.experiments.schema import LoggerConfig, TrainerConfig
 from faststyle.losses.perceptual_loss import needed_layers
 from faststyle.modeling.loss_network import VGG, Compact, LossNetwork, choose_architecture, load_loss_network
 from faststyle.modeling.transformer_net import TransformerNet
+from faststyle.network_config import NetworkConfig
 from faststyle.training.callbacks import NonFiniteGuard
 from faststyle.training.hardware import bf16_is_faster
 from faststyle.training.loggers import LOGGERS

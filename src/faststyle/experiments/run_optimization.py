@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from faststyle.config import one_of
+from faststyle.errors import one_of
 from faststyle.evaluation.metrics import Measure, build_measure
 from faststyle.experiments.build import choose_loss_network, file_name, load_configured_loss_network
 from faststyle.experiments.optimize import PICTURE, Inputs

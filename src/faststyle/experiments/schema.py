@@ -14,16 +14,14 @@ from faststyle.config import (
     DataConfig,
     LossConfig,
     LossNetworkConfig,
-    NetworkConfig,
     OptimizerConfig,
     PolicyConfig,
     StyleConfig,
-    at_least,
-    one_of,
 )
-from faststyle.errors import ConfigError
+from faststyle.errors import ConfigError, at_least, one_of
 from faststyle.imaging.color import MODES
 from faststyle.imaging.sample_photos import sample_photograph
+from faststyle.network_config import NetworkConfig
 from faststyle.resources import CONF, ROOT, cache_folder
 
 # What conf/ computes: the name of a picture, a shipped file, a folder for what can be made again, a sample photograph,

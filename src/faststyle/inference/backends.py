@@ -7,8 +7,7 @@ import platform
 from collections.abc import Collection
 from pathlib import Path
 
-from faststyle.config import one_of
-from faststyle.errors import CheckpointError, ConfigError
+from faststyle.errors import CheckpointError, ConfigError, one_of
 from faststyle.inference.engines import (
     PRECISIONS,
     STATISTICS,

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from faststyle.config import METADATA_KEY, SMALLEST_SIDE, UPSAMPLERS, padded_side
+from faststyle.config import METADATA_KEY
 from faststyle.errors import CheckpointError, ConfigError
+from faststyle.network_config import SMALLEST_SIDE, UPSAMPLERS, padded_side
 from faststyle.threads import available_cores, may_spin
 
 if TYPE_CHECKING:

@@ -12,10 +12,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from faststyle.checkpoint import Checkpoint
-from faststyle.config import METADATA_KEY, STRIDE
+from faststyle.config import METADATA_KEY
 from faststyle.errors import CheckpointError
 from faststyle.files import replacing
 from faststyle.modeling.noise import PERIOD, SIZES, SMOOTH_GAIN, lattice_span, noise_tables
+from faststyle.network_config import STRIDE
 
 if TYPE_CHECKING:
     import onnx

@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faststyle.checkpoint import Header, read_checkpoint
-from faststyle.config import one_of
-from faststyle.errors import CheckpointError, FaststyleError
+from faststyle.errors import CheckpointError, FaststyleError, one_of
 from faststyle.inference.backends import AUTO, BACKENDS, INSTALL_TORCH, OPTIONS, choose_engines
 from faststyle.inference.engines import Engine, EngineOptions
 from faststyle.resources import find_weights

@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from faststyle.config import STRIDE, UPSAMPLERS, NetworkConfig
 from faststyle.errors import FaststyleError
 from faststyle.modeling.pixels import to_image, to_images, to_pixels
 from faststyle.modeling.transformer_net import (
@@ -30,6 +29,7 @@ from faststyle.modeling.transformer_net import (
     UpsampleBlock,
     pad_to_stride,
 )
+from faststyle.network_config import STRIDE, UPSAMPLERS, NetworkConfig
 
 RGB = NDArray[np.uint8]
 

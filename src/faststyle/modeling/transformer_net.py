@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from faststyle.config import NetworkConfig, padded_side
 from faststyle.modeling.noise import PERIOD, SIZES, SMOOTH_GAIN, lattice_span, noise_tables
+from faststyle.network_config import NetworkConfig, padded_side
 
 # up to which the CPU's batch-norm kernel is used: its float32 sums drift, by 1.5 % of a deviation at 12 million
 BATCH_NORM_KERNEL_POSITIONS = 2**21
@@ -130,7 +130,7 @@ def _pixelshuffle(c_in: int, c_out: int, config: NetworkConfig) -> nn.Module:
     return nn.Sequential(OrderedDict(convolution=conv(c_in, 4 * c_out, 3, config), shuffle=nn.PixelShuffle(2)))
 
 
-# each holds one ``convolution``; halo and memory stand in faststyle.config.UPSAMPLERS
+# each holds one ``convolution``; halo and memory stand in faststyle.network_config.UPSAMPLERS
 UPSAMPLERS: dict[str, Callable[[int, int, NetworkConfig], nn.Module]] = {
     "nearest": _resize("nearest"),
     "bilinear": _resize("bilinear"),

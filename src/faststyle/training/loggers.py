@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 from pytorch_lightning.loggers import CSVLogger, Logger, WandbLogger
 from pytorch_lightning.utilities import rank_zero_only
 
-from faststyle.config import one_of
-from faststyle.errors import ConfigError
+from faststyle.errors import ConfigError, one_of
 
 
 @runtime_checkable

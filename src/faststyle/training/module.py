@@ -8,10 +8,11 @@ from pytorch_lightning import LightningModule
 from torch import Tensor, nn
 
 from faststyle.checkpoint import FORMAT, upgrade_tensor_names
-from faststyle.config import STRIDE, Recipe
+from faststyle.config import Recipe
 from faststyle.losses.perceptual_loss import PerceptualLoss
 from faststyle.modeling.pixels import to_images
 from faststyle.modeling.transformer_net import TransformerNet
+from faststyle.network_config import STRIDE
 from faststyle.training.optimizers import build_optimizer
 
 FACTORS = 1e-4, 1e4  # of the style weight, at most: a loss without style never gets there
