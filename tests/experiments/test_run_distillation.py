@@ -128,7 +128,7 @@ def test_the_log_names_every_step(overrides: list[str], tmp_path: Path) -> None:
     rows = np.genfromtxt(path, delimiter=",", names=True)
     assert rows["step"].tolist() == [0, 1, 2]
     assert np.isfinite(rows["feature_error"]).all()
-    assert np.isfinite(rows["gram_error"]).all()
+    assert np.isfinite(rows["moment_error"]).all()
 
 
 @pytest.mark.parametrize(

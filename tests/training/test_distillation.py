@@ -13,6 +13,7 @@ from faststyle.training.distillation import (
     Distillation,
     disturbed,
     fold,
+    moment_errors,
     relative_errors,
     select_channels,
 )
@@ -61,6 +62,18 @@ def test_the_start_explains_the_teacher(module: Distillation) -> None:
     target, features = module.scaled(module.teacher(images)), module.student(images)
     for layer in LAYERS:
         assert relative_errors(features[layer], target[layer]).mean() < 0.2
+
+
+def test_moments_apart() -> None:
+    """Features of other means, of other covariances, and of both."""
+    x = torch.randn(2, 3, 8, 8)
+    assert moment_errors(x, x).tolist() == [0, 0]
+    shifted = x + torch.tensor([1.0, -2.0])[:, None, None, None]
+    mean_errors = relative_errors(shifted.mean((2, 3)), x.mean((2, 3)))
+    torch.testing.assert_close(moment_errors(shifted, x), mean_errors / 2, rtol=1e-3, atol=1e-4)
+    centred = x - x.mean((2, 3), keepdim=True) + 1
+    scaled = 1 + 2 * (centred - 1)  # four times the covariance
+    torch.testing.assert_close(moment_errors(scaled, centred), torch.full((2,), 9 / 2))
 
 
 def test_folding_keeps_distances(module: Distillation) -> None:

@@ -66,7 +66,7 @@ def run_distillation(settings: DistillConfig, inputs: Inputs) -> Path:
     if settings.init:
         take_over(module, settings.init)
     signals = StopOnSignal()
-    bar = TrainingBar(settings.data.batch_size, ("feature_error", "gram_error"))
+    bar = TrainingBar(settings.data.batch_size, ("feature_error", "moment_error"))
     trainer = build_trainer(settings.trainer, settings.logger, run_dir, [bar, signals])
     fit(trainer, module, data, resume)
     student = fold(module.student, module.scales)

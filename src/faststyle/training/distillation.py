@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from faststyle.config import OptimizerConfig, PolicyConfig
 from faststyle.evaluation.loss_network_agreement import linear_map
-from faststyle.losses.layer_losses import ContentLoss, gram_matrix
+from faststyle.losses.layer_losses import ContentLoss, covariance_matrix, gram_matrix
 from faststyle.modeling.loss_network import VGG, Compact
 from faststyle.modeling.pixels import to_images
 from faststyle.modeling.transformer_net import TransformerNet
@@ -89,6 +89,13 @@ def relative_errors(a: Tensor, b: Tensor) -> Tensor:
     return (a - b).square().flatten(1).sum(1) / b.square().flatten(1).sum(1).clamp_min(1e-12)
 
 
+def moment_errors(a: Tensor, b: Tensor) -> Tensor:
+    """Mean relative error of the channels' means and of their covariance matrices, of each item of the batch: what the
+    default style loss compares."""
+    means, covariances = ([x.mean((2, 3)) for x in (a, b)], [covariance_matrix(x) for x in (a, b)])
+    return (relative_errors(*means) + relative_errors(*covariances)) / 2
+
+
 def first(features: Features, count: int) -> dict[str, Tensor]:
     """Takes the first pictures of a batch, without a gradient."""
     return {name: value[:count].detach() for name, value in features.items()}
@@ -150,9 +157,9 @@ class Distillation(LightningModule):
         with torch.no_grad():
             target = self.scaled(self.teacher(torch.cat([others, picture])))
         errors = [self.errors(features, first(target, len(others))), self.errors(own, last(target, len(picture)))]
-        feature_error, gram_error = (torch.stack(pair).mean() for pair in zip(*errors, strict=True))
-        self.log_dict({"feature_error": feature_error.detach(), "gram_error": gram_error.detach()})
-        loss: Tensor = feature_error + gram_error
+        feature_error, moment_error = (torch.stack(pair).mean() for pair in zip(*errors, strict=True))
+        self.log_dict({"feature_error": feature_error.detach(), "moment_error": moment_error.detach()})
+        loss: Tensor = feature_error + moment_error
         return loss
 
     def improve(self, transformer: nn.Module, stylized: Tensor, picture: Tensor, own: Features, seen: Features) -> None:
@@ -165,8 +172,8 @@ class Distillation(LightningModule):
         loss = self.policy.content_weight * self.content(own, first(seen, count))
         layers = self.policy.style_layers
         for name, weight in layers.items():
-            gram = gram_matrix(seen[name][count : 2 * count].detach()).mean(0, keepdim=True)
-            error = relative_errors(gram_matrix(own[name]), gram).mean()
+            painting = seen[name][count : 2 * count].detach().transpose(0, 1).flatten(1, 2)[None]  # the crops as one
+            error = moment_errors(own[name], painting).mean()
             loss = loss + self.policy.style_weight * weight / sum(layers.values()) * error
         (gradient,) = torch.autograd.grad(loss, picture, retain_graph=True)
         torch.autograd.backward(stylized, gradient)
@@ -174,10 +181,10 @@ class Distillation(LightningModule):
         self.policy_optimizer.zero_grad()
 
     def errors(self, features: Features, target: Features) -> tuple[Tensor, Tensor]:
-        """Mean relative errors of features and of Gram matrices."""
+        """Mean relative errors of features and of their moments."""
         feature = [relative_errors(features[n], target[n]).mean() for n in target]
-        gram = [relative_errors(gram_matrix(features[n]), gram_matrix(target[n])).mean() for n in target]
-        return torch.stack(feature).mean(), torch.stack(gram).mean()
+        moments = [moment_errors(features[n], target[n]).mean() for n in target]
+        return torch.stack(feature).mean(), torch.stack(moments).mean()
 
     def painting_crops(self, which: int, random: np.random.Generator, like: Tensor) -> Tensor:
         """Crops of a painting at one of its sizes, as many as ``like`` has: uint8 (B, S, S, 3)."""
