@@ -110,14 +110,14 @@ def test_transformers_start_from_their_own_weights_else_from_each_in_turn(overri
     for name, network in starts.items():
         save_weights(tmp_path / "start" / f"{name}.safetensors", network)
     save_weights(tmp_path / "start" / "other_kind.safetensors", TransformerNet(make_config(width=8)))
-    paintings = [Path(f"{name}.png") for name in ("b", "new", "newer", "newest")]
+    paintings = [Path(f"{name}.png") for name in ("b", "new", "newer", "newest", "other_kind")]
     made = build_transformers(settings, paintings)
 
     def is_from(network: TransformerNet) -> list[str]:
         first = network.to_rgb.weight
         return [name for name, start in starts.items() if torch.allclose(first, start.to_rgb.weight, atol=1e-3)]
 
-    assert [is_from(network) for network in made] == [["b"], ["a"], ["b"], []]
+    assert [is_from(network) for network in made] == [["b"], ["a"], ["b"], [], ["a"]]
     afresh = build_transformers(replace(settings, start=None), paintings)
     assert all(is_from(network) == [] for network in afresh)
 

@@ -126,8 +126,9 @@ def load_sizes(path: Path, sizes: list[int]) -> list[NDArray[np.uint8]]:
 def build_transformers(settings: DistillConfig, paintings: list[Path]) -> list[TransformerNet]:
     """One for each painting, from its own weights in ``settings.start``, else from each of those in turn, or none."""
     weights = sorted(Path(settings.start).glob("*.safetensors")) if settings.start else []
-    found = {path.stem: read_checkpoint(path) for path in weights}
-    starts = [None, *(start for start in found.values() if start.header.network == settings.network)]
+    every = {path.stem: read_checkpoint(path) for path in weights}
+    found = {name: start for name, start in every.items() if start.header.network == settings.network}
+    starts = [None, *found.values()]
     transformers = []
     for i, painting in enumerate(paintings):
         network = TransformerNet(settings.network)
