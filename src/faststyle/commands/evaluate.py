@@ -26,10 +26,10 @@ def parse(argv: list[str]) -> argparse.Namespace:
         "evaluate",
         "Content error (how much of the photograph is lost), style error (what of the painting is missing by the "
         "loss) and style distance (as the eye ranks it; a photograph has about 0.8, a filter 0.2 to 0.3, a painting "
-        "less), under a second loss network too; SSIM of the luminance; checkerboard (power at periods of 2 and 4 px over "
-        "that around them, 1 is none); forward milliseconds; and the iterations of image optimisation (L-BFGS, from "
-        "the photograph) that reach a network's objective, content error + style weight x style error. Several "
-        "checkpoints are ranked by that objective.",
+        "less), under a second loss network too; SSIM of the luminance; checkerboard (power at periods of 2 and 4 "
+        "px over that around them, 1 is none); forward milliseconds; and the iterations of image optimisation "
+        "(L-BFGS, from the photograph) that reach a network's objective, content error + style weight x style "
+        "error. Several checkpoints are ranked by that objective.",
     )
     add = parser.add_argument
     what = parser.add_mutually_exclusive_group(required=True)
