@@ -39,6 +39,7 @@ def make_loss(**changes: Any) -> LossConfig:
         "histogram_weight": 0.0,
         "patch_weight": 0.0,
         "tv_weight": 0.0,
+        "checkerboard_weight": 0.0,
         "statistic": "gram",
         "style_scales": 1,
         "normalize": "relative",

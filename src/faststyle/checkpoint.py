@@ -95,7 +95,7 @@ class Checkpoint:
 # settings that older files lack, as they amount to
 NEWER: dict[str, dict[str, Any]] = {
     "network": {"dilation": 1, "noise": 0},
-    "loss": {"style_scales": 1},
+    "loss": {"style_scales": 1, "checkerboard_weight": 0.0},
     "optimizer": {"algorithm": "adam"},
 }
 

@@ -19,7 +19,7 @@ STATISTICS = ("moments", "gram", "covariance")  # of the style loss
 NORMALIZATIONS = ("relative", "paper")
 ALWAYS_MEASURED = ("content", "style")  # whatever their weights
 LAYER_TERMS = (*ALWAYS_MEASURED, "histogram", "patch")  # the terms of a loss that have layers
-TERMS = (*LAYER_TERMS, "tv")
+TERMS = (*LAYER_TERMS, "tv", "checkerboard")
 
 OPTIMIZERS = ("muon", "adam")
 SCHEDULES = ("one_cycle", "constant")
@@ -47,6 +47,7 @@ class LossConfig:
     histogram_weight: float
     patch_weight: float
     tv_weight: float
+    checkerboard_weight: float
     statistic: str
     style_scales: int
     normalize: str

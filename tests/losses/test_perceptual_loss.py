@@ -15,6 +15,7 @@ from faststyle.losses.layer_losses import GramLoss, StyleTerm, sum_of_squares
 from faststyle.losses.perceptual_loss import (
     OTHER_STYLE_TERMS,
     STYLE_LOSSES,
+    Checkerboard,
     PerceptualLoss,
     Region,
     TotalVariation,
@@ -310,6 +311,24 @@ def test_total_variation_of_four_pixels() -> None:
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 9), (9, 1)])
 def test_total_variation_of_a_line(height: int, width: int, normalize: str) -> None:
     assert TotalVariation(normalize)(torch.rand(1, 3, height, width)).isfinite()
+
+
+@pytest.mark.parametrize("shift", range(4))
+def test_checkerboard_wherever_it_begins(shift: int) -> None:
+    """Stripes of 4 px, half a deviation each way: 1/16 in one of three channels. Those of 8 px cancel."""
+    columns = torch.arange(shift, shift + 35)
+    images = torch.full((2, 3, 22, 35), 0.5)
+    images[:, 1] += torch.where(columns % 4 < 2, 0.25, -0.25)
+    assert Checkerboard()(images).item() == pytest.approx(1 / 48)
+    images[:, 1] = torch.where(columns % 8 < 4, 0.75, 0.25)
+    assert Checkerboard()(images[..., :32]).item() == pytest.approx(0, abs=1e-9)
+    assert Checkerboard()(images[..., :3]) == 0
+
+
+def test_a_texture_without_a_grid_is_no_checkerboard() -> None:
+    textured = torch.rand(1, 3, 192, 192, generator=torch.Generator().manual_seed(0))
+    lattice = textured + 0.03 * (torch.arange(192) % 2)
+    assert Checkerboard()(textured) < 5e-5 < 2e-4 < Checkerboard()(lattice)
 
 
 def test_layers_of_another_network_are_as_deep_and_weigh_as_much() -> None:

@@ -1,4 +1,4 @@
-"""Perceptual losses: the weighted sum of content, style and total variation under a loss network.
+"""Perceptual losses: the weighted sum of content, style and what pixels should not do, under a loss network.
 
 Scale-free by default: relative errors, so that one pair of weights serves every style and loss network. With
 ``normalize="paper"`` they are the papers' own sums. Every loss is a scalar: the mean over the pictures of a batch.
@@ -26,6 +26,7 @@ from faststyle.losses.layer_losses import (
     sum_of_squares,
 )
 from faststyle.modeling.loss_network import LossNetwork, nearest_layer
+from faststyle.network_config import STRIDE
 
 SMALLEST_HALF = 32  # pixels: at less, the deep layers have a handful of positions
 
@@ -51,6 +52,22 @@ class TotalVariation(nn.Module):
         if self.normalize == "relative":
             return _mean_square(down) + _mean_square(right)
         return (sum_of_squares(down) + sum_of_squares(right)).mean()
+
+
+class Checkerboard(nn.Module):
+    """What a network's upsampling adds to every picture at the same places, whatever the picture (Odena et al. 2016):
+    the variance of the means over every ``STRIDE``-th pixel down and across, in each channel.
+
+    Statistics of features are blind to it: they cannot tell a regular texture of this period from a painting's.
+    """
+
+    def forward(self, images: Tensor) -> Tensor:
+        """images: (B, 3, H, W). Returns a scalar, 0 for pictures smaller than a period."""
+        height, width = (side // STRIDE * STRIDE for side in images.shape[-2:])
+        if not (height and width):
+            return images.new_zeros(())
+        means = F.pixel_unshuffle(images[..., :height, :width], STRIDE).mean((2, 3))  # (B, 3 STRIDE^2)
+        return means.unflatten(1, (3, STRIDE**2)).var(2, correction=0).mean()
 
 
 def _mean_square(x: Tensor) -> Tensor:
@@ -130,6 +147,7 @@ class PerceptualLoss(nn.Module):
                     }
                     regions.append(nn.ModuleDict(built))
         self.total_variation = TotalVariation(config.normalize)
+        self.checkerboard = Checkerboard()
 
     def content_features(self, content: Tensor) -> dict[str, Tensor]:
         """(B, 3, H, W) in [0, 1] to the content layers' features, without a gradient, no deeper than needed."""
@@ -143,7 +161,8 @@ class PerceptualLoss(nn.Module):
         """stylized: (B, 3, H, W) in [0, 1]. content: the same, or its ``content_features``, where they serve often.
         style_factor: of the weights of every style term, a scalar.
 
-        Scalars ``loss``, ``content_loss``, ``style_loss``, ``tv_loss``, and those of the other terms with a weight.
+        Scalars ``loss``, ``content_loss``, ``style_loss``, ``tv_loss``, ``checkerboard_loss``, and those of the other
+        terms with a weight.
         Only ``loss`` is weighted.
         """
         target = self.content_features(content) if isinstance(content, Tensor) else content
@@ -158,6 +177,7 @@ class PerceptualLoss(nn.Module):
                 errors[name].append(region.get_submodule(name)(features))
         losses |= {name: torch.stack(each).mean() for name, each in errors.items()}
         losses["tv"] = self.total_variation(stylized)
+        losses["checkerboard"] = self.checkerboard(stylized)
         weighted = {name: self.weights[name] * value for name, value in losses.items()}
         if style_factor is not None:
             weighted |= {name: style_factor * weighted[name] for name in self.style_terms}
