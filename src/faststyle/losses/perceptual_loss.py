@@ -67,7 +67,7 @@ class Checkerboard(nn.Module):
         if not (height and width):
             return images.new_zeros(())
         means = F.pixel_unshuffle(images[..., :height, :width], STRIDE).mean((2, 3))  # (B, 3 STRIDE^2)
-        return means.unflatten(1, (3, STRIDE**2)).var(2, correction=0).mean()
+        return means.reshape(len(images), 3, STRIDE**2).var(2, correction=0).mean()
 
 
 def _mean_square(x: Tensor) -> Tensor:
