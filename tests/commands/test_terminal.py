@@ -21,6 +21,32 @@ def test_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr() == ("", "error: no picture a.jpg\n")
 
 
+@pytest.mark.parametrize(
+    ("error", "code", "line"),
+    [
+        (OSError(28, "No space left on device", "out/a.png"), 2, "out/a.png: No space left on device"),
+        (OSError("odd"), 2, "odd"),
+        (PermissionError(13, "Permission denied", b"caf\xe9"), 2, r"caf\udce9: Permission denied"),
+        (MemoryError(), 2, "not enough memory"),
+        (MemoryError("Unable to allocate 9 GiB"), 2, "not enough memory (Unable to allocate 9 GiB)"),
+        (KeyboardInterrupt(), 130, "interrupted"),
+        (ImageError("no picture a\nb\x1b[31m\u202e.jpg"), 2, r"no picture a\nb\x1b[31m\u202e.jpg"),
+    ],
+)
+def test_whatever_the_machine_does_is_one_clean_line(
+    error: BaseException, code: int, line: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stop, one_line_errors():
+        raise error
+    assert stop.value.code == code
+    assert capsys.readouterr().err == f"error: {line}\n"
+
+
+def test_a_closed_pipe_passes() -> None:
+    with pytest.raises(BrokenPipeError), one_line_errors():
+        raise BrokenPipeError
+
+
 def test_debug_lets_the_error_pass() -> None:
     with pytest.raises(FaststyleError):
         fail(debug=True)
@@ -88,5 +114,6 @@ def test_log_lines_are_bare_and_on_stderr(capsys: pytest.CaptureFixture[str], mo
     monkeypatch.setattr(logging.root, "handlers", [])  # pytest has its own, beside which nothing is added
     log_to_terminal()
     logging.getLogger("faststyle.somewhere").info("3 photographs packed")
+    logging.getLogger("faststyle.somewhere").info("a\nb.jpg: damaged")
     logging.getLogger("faststyle.somewhere").debug("not for the terminal")
-    assert capsys.readouterr() == ("", "3 photographs packed\n")
+    assert capsys.readouterr() == ("", "3 photographs packed\na\\nb.jpg: damaged\n")

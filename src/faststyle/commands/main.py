@@ -2,6 +2,7 @@
 
 import importlib
 import importlib.util
+import io
 import os
 import sys
 from dataclasses import dataclass
@@ -41,6 +42,9 @@ COMMANDS = {
 def main(command: str | None = None) -> None:
     """Runs the command line's subcommand, or ``command`` with the whole command line; ends with its exit code."""
     sleep_while_waiting()
+    for stream in (sys.stdout, sys.stderr):  # file names need not be text
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         try:
             code = _run(command, sys.argv[1:])

@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -35,16 +36,39 @@ def run_parsed(args: argparse.Namespace, main: Callable[[argparse.Namespace], in
 
 @contextmanager
 def one_line_errors(*, debug: bool = False) -> Iterator[None]:
-    """A ``FaststyleError`` inside ends the process: its text on stderr, exit code 2 (``debug``: its traceback)."""
+    """What the user or the machine did wrong inside ends the process: one line on stderr, exit code 2, or 130 after
+    Ctrl-C (``debug``: the traceback). Other errors are ours, and pass."""
     try:
         yield
-    except FaststyleError as error:
-        if debug:
+    except (FaststyleError, OSError, MemoryError, KeyboardInterrupt) as error:
+        if debug or isinstance(error, BrokenPipeError):
             raise
-        print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(2) from None
+        print(f"error: {printable(_describe(error))}", file=sys.stderr)
+        raise SystemExit(130 if isinstance(error, KeyboardInterrupt) else 2) from None
+
+
+def _describe(error: BaseException) -> str:
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted"
+    if isinstance(error, MemoryError):
+        return f"not enough memory ({error})" if str(error) else "not enough memory"
+    if isinstance(error, OSError) and error.strerror and error.filename:
+        return f"{os.fsdecode(error.filename)}: {error.strerror}"
+    return str(error)
+
+
+def printable(text: str) -> str:
+    """One line without control characters, which file names may hold."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
+
+
+class _Line(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(super().format(record))
 
 
 def log_to_terminal() -> None:
     """The package's log lines, bare, on stderr."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    handler = logging.StreamHandler()
+    handler.setFormatter(_Line("%(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
