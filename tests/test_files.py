@@ -1,10 +1,82 @@
-"""A file is replaced whole or not at all."""
+"""Where a result may go; a file is replaced whole or not at all."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from faststyle.files import replacing
+from faststyle.errors import OutputError
+from faststyle.files import TEMPORARY, check_output, replacing
+
+
+@pytest.mark.parametrize("overwrite", [True, False])
+@pytest.mark.parametrize("name", ["a.png", "new/folder/A.PNG", "x" * 251 + ".png"])
+def test_a_free_place_will_do(name: str, overwrite: bool, tmp_path: Path) -> None:
+    assert check_output(tmp_path / name, [".png"], overwrite=overwrite) == tmp_path / name
+    assert list(tmp_path.iterdir()) == []
+    with replacing(tmp_path / name) as temporary:
+        temporary.write_text("done")
+    assert (tmp_path / name).read_text() == "done"
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("a.jpg", "its suffix must be one of .png, .jpg2"),
+        ("a", "its suffix must be one of"),
+        ("folder.png", "it is a folder"),
+        ("fifo.png", "it is no regular file"),
+        ("file.png/b.png", "is no folder"),
+        ("loop.png", "it is no regular file"),
+        ("x" * 252 + ".png", "File name too long"),
+        ("dangling.png", "it is no regular file"),
+        ("source.png", "would replace its own source"),
+        ("hard_link.png", "would replace its own source"),
+        ("link.png", "would replace its own source"),
+    ],
+)
+@pytest.mark.parametrize("overwrite", [True, False])
+def test_never(name: str, words: str, overwrite: bool, tmp_path: Path) -> None:
+    (tmp_path / "folder.png").mkdir()
+    os.mkfifo(tmp_path / "fifo.png")
+    (tmp_path / "file.png").touch()
+    source = tmp_path / "source.png"
+    source.touch()
+    os.link(source, tmp_path / "hard_link.png")
+    for link, target in (("loop.png", "loop.png"), ("dangling.png", "nowhere"), ("link.png", source)):
+        (tmp_path / link).symlink_to(target)
+    with pytest.raises(OutputError, match=words) as caught:
+        check_output(tmp_path / name, [".png", ".jpg2"], overwrite=overwrite, sources=[source, tmp_path / "missing"])
+    assert "\n" not in str(caught.value)
+
+
+def test_an_existing_file_is_replaced_where_asked(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    path.write_text("mine")
+    with pytest.raises(OutputError, match=r"a.json exists: set overwrite to replace it"):
+        check_output(path, [".json"])
+    assert check_output(path, [".json"], overwrite=True) == path
+    assert path.read_text() == "mine"
+
+
+def test_a_folder_without_access(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "access", lambda path, mode: path != tmp_path)  # root may write anywhere
+    with pytest.raises(OutputError, match=f"cannot write .*a.png: no permission to write in {tmp_path}$"):
+        check_output(tmp_path / "new" / "a.png", [".png"])
+
+
+def test_what_killed_processes_left_goes(tmp_path: Path) -> None:
+    """Theirs, once they are gone: not that of one that runs, nor what only looks like one."""
+    gone = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True)
+    left = tmp_path / f"{TEMPORARY}{gone.stdout.decode().strip()}-0"
+    others = [tmp_path / f"{TEMPORARY}{process}-0" for process in ("1", os.getpid(), "x", "9" * 30)]
+    for path in (left, *others):
+        path.touch()
+    with replacing(tmp_path / "a") as temporary:
+        temporary.touch()
+    assert set(tmp_path.iterdir()) == {tmp_path / "a", *others}
 
 
 def test_replaces(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from faststyle.config import METADATA_KEY, Outcome, Recipe
 from faststyle.errors import CheckpointError, ConfigError
-from faststyle.files import replacing
+from faststyle.files import check_output, replacing
 from faststyle.network_config import NetworkConfig
 from faststyle.resources import find_weights
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from faststyle.modeling.transformer_net import TransformerNet
 
 FORMAT = 2
+WEIGHTS = (".safetensors",)  # suffixes of what is written
 READABLE_TYPES = {"F16", "F32", "F64", "I64"}  # in safetensors' words; NumPy has no bfloat16 of its own
 
 Tensors = dict[str, NDArray[Any]]
@@ -140,14 +141,14 @@ def save_weights(
 ) -> None:
     """Writes half-precision weights, whole or not at all.
 
-    Raises ``CheckpointError`` if a weight is not finite in half precision or the suffix is not ``.safetensors``.
+    Raises ``CheckpointError`` if a weight is not finite in half precision, ``OutputError`` if it cannot go there.
     """
     write_tensors(path, network, Header(network.config, recipe, outcome).to_json())
 
 
 def write_tensors(path: str | Path, network: torch.nn.Module, header: str) -> None:
     """The tensors of any network in half precision, with a JSON header. Raises as ``save_weights``."""
-    path = check_weights_path(path)
+    path = check_output(path, WEIGHTS, overwrite=True)
     values = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
     # counts stay whole numbers: half precision ends at 65,504
     tensors = {name: (value.half() if value.is_floating_point() else value).numpy() for name, value in values.items()}
@@ -155,14 +156,6 @@ def write_tensors(path: str | Path, network: torch.nn.Module, header: str) -> No
     with replacing(path) as temporary:
         # not save_file, which makes a file that only its owner may read
         temporary.write_bytes(safetensors.numpy.save(tensors, metadata={METADATA_KEY: header}))
-
-
-def check_weights_path(path: str | Path) -> Path:
-    """The path, if weights can be written there. Raises ``CheckpointError``."""
-    path = Path(path)
-    if path.suffix != ".safetensors" or path.is_dir():
-        raise CheckpointError(f"cannot write weights to {path}: expected a file name that ends in .safetensors")
-    return path
 
 
 def read_checkpoint(path: str | Path) -> Checkpoint:

@@ -12,6 +12,10 @@ class ImageError(FaststyleError):
     """A picture cannot be read or written."""
 
 
+class OutputError(FaststyleError):
+    """A result cannot be written where it should go, or would replace what it must not."""
+
+
 class CheckpointError(FaststyleError):
     """A weights file or a Lightning checkpoint cannot be used."""
 

@@ -1,21 +1,90 @@
-"""Writing a file whole or not at all."""
+"""Where results may be written, and writing them whole or not at all."""
 
 import os
-from collections.abc import Iterator
+import zlib
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
+
+from faststyle.errors import OutputError
+
+TEMPORARY = ".faststyle-"  # then the process and the file's name, shortened: the name may be as long as names can be
+
+
+def check_output(
+    path: str | Path, suffixes: Collection[str], *, overwrite: bool = False, sources: Iterable[str | Path] = ()
+) -> Path:
+    """The path, if a result may go there; asked before the work. Decides for every command.
+
+    Raises ``OutputError`` unless the path has one of ``suffixes``, its folder can be written or made, and nothing is
+    there; with ``overwrite`` a regular file may be, if it is none of ``sources``, which the result is made of.
+    """
+    path = Path(path)
+    if path.suffix.lower() not in suffixes:
+        raise OutputError(f"cannot write {path}: its suffix must be one of {', '.join(suffixes)}")
+    try:
+        if path.is_symlink() or path.exists():
+            _check_replaceable(path, sources)
+            if not overwrite:
+                raise OutputError(f"{path} exists: set overwrite to replace it")
+        _check_folder(path)
+    except OSError as error:  # a name too long, a link to itself
+        raise OutputError(f"cannot write {path}: {error.strerror}") from error
+    return path
+
+
+def _check_replaceable(path: Path, sources: Iterable[str | Path]) -> None:
+    if path.is_dir():
+        raise OutputError(f"cannot write {path}: it is a folder")
+    if not path.is_file():
+        raise OutputError(f"cannot write {path}: it is no regular file")
+    if any(Path(source).exists() and path.samefile(source) for source in sources):
+        raise OutputError(f"{path} would replace its own source: choose another output")
+
+
+def _check_folder(path: Path) -> None:
+    folder = next(folder for folder in path.absolute().parents if folder.exists())
+    if not folder.is_dir():
+        raise OutputError(f"cannot write {path}: {folder} is no folder")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise OutputError(f"cannot write {path}: no permission to write in {folder}")
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Yields a temporary path beside ``path`` that replaces it when the block ends well, and vanishes when it does not.
 
-    Makes the folder. An existing ``path`` stays untouched until then.
+    Makes the folder. An existing ``path`` stays untouched until then. What killed processes left there goes.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    _clear_temporaries(path.parent.resolve())
+    temporary = path.with_name(f"{TEMPORARY}{os.getpid()}-{zlib.crc32(os.fsencode(path.name)):08x}")
     try:
         yield temporary
+        with temporary.open("rb") as written:
+            os.fsync(written.fileno())  # else a power cut may leave the name without the content
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@cache
+def _clear_temporaries(folder: Path) -> None:
+    """Removes temporary files whose process is gone; once, since folders may hold a million pictures."""
+    for path in folder.glob(f"{TEMPORARY}*-*"):
+        if not _is_running(path.name.removeprefix(TEMPORARY).partition("-")[0]):
+            path.unlink(missing_ok=True)
+
+
+def _is_running(process: str) -> bool:
+    """Where that cannot be known, yes."""
+    if os.name == "nt" or not process.isdecimal():  # there, asking would end it
+        return True
+    try:
+        os.kill(int(process), 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):  # another user's
+        pass
+    return True

@@ -101,7 +101,7 @@ def test_finished_pictures(photo: Path, tmp_path: Path, capsys: pytest.CaptureFi
         ({"--weights": "nowhere.pth"}, "no file nowhere.pth"),
         ({"--loss-network": "alexnet"}, "unknown loss network 'alexnet'"),
         ({"--checkpoint": "nowhere.safetensors"}, "no checkpoint nowhere.safetensors"),
-        ({"--plot": "a.pdf"}, "ends in .png"),
+        ({"--plot": "a.pdf"}, "suffix must be one of .png"),
         ({"--plot": "a.png", "--iterations": "0"}, "--plot draws iterations"),
         ({"--iterations": "-1"}, "--iterations at least 0"),
         ({"--size": "8"}, "at least 32 pixels"),

@@ -80,7 +80,7 @@ def test_without_torch_nothing_is_checked(
 @pytest.mark.parametrize(
     ("checkpoint", "output", "words"),
     [
-        (None, "style.pb", "ends in .onnx"),
+        (None, "style.pb", "suffix must be one of .onnx"),
         ("mona_lisa", "style.onnx", "no checkpoint mona_lisa; shipped styles: "),
         ("nowhere.safetensors", "style.onnx", "no checkpoint nowhere.safetensors"),
     ],

@@ -39,7 +39,7 @@ def test_readmes_first_command(
         (["style.image=nowhere.jpg", "data.root=nowhere"], "error: style.image: no picture nowhere.jpg"),
         (["style.image={painting}"], "error: data.root: set data.root=PATH"),
         (["style.image={painting}", "data.root=nowhere"], "error: data.root: nowhere is none of: 'samples', a folder"),
-        (["style.image={painting}", "data.root={folder}", "output=weights.pth"], "ends in .safetensors"),
+        (["style.image={painting}", "data.root={folder}", "output=weights.pth"], "suffix must be one of .safetensors"),
     ],
 )
 def test_a_wrong_setting_is_one_line(

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from faststyle.errors import CheckpointError, ConfigError, DataError, FaststyleError
+from faststyle.errors import CheckpointError, ConfigError, DataError, FaststyleError, OutputError
 from faststyle.experiments.application import compose_settings
 from faststyle.experiments.distill import check_inputs, distill
 from faststyle.experiments.schema import DistillConfig
@@ -35,7 +35,7 @@ def test_paintings_are_those_of_the_folders_that_are_there(settings: DistillConf
         ({"layers": ["relu3_2", "relu4_1"]}, ConfigError, "layers must hold those of policy, too: relu1_2, relu2_2, "),
         ({"init": "nowhere.ckpt"}, CheckpointError, "init: no checkpoint nowhere.ckpt$"),
         ({"resume": "nowhere.ckpt"}, CheckpointError, "resume: no checkpoint nowhere.ckpt$"),
-        ({"output": "weights.pth"}, CheckpointError, r"output: cannot write .* ends in \.safetensors"),
+        ({"output": "weights.pth"}, OutputError, r"output: cannot write .* its suffix must be one of \.safetensors"),
     ],
 )
 def test_a_bad_input_is_one_line_that_names_the_setting(

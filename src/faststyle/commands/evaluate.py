@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from faststyle.commands.terminal import build_parser, run_parsed
 from faststyle.errors import ConfigError, ImageError
+from faststyle.files import check_output, replacing
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -51,16 +52,18 @@ def parse(argv: list[str]) -> argparse.Namespace:
     add("--style-weight", type=float, help="in the objective; default: the first checkpoint's, else that of conf/")
     add("--iterations", type=int, default=40, help="of image optimisation at most; 0 for none; default: %(default)s")
     add("--json", type=Path, metavar="FILE", help="write all figures there, too")
+    add("--overwrite", action="store_true", help="replace existing results")
     add("--plot", type=Path, metavar="PNG", help="objective against iterations, each checkpoint as a level line")
     return parser.parse_args(argv)
 
 
 def check(args: argparse.Namespace) -> None:
-    """Raises ``ConfigError`` on options that cannot work, before any work."""
+    """Raises a ``FaststyleError`` on options that cannot work, before any work."""
     if args.plot and not (args.iterations and args.checkpoint):
         raise ConfigError("--plot draws iterations: it needs --checkpoint and --iterations above 0")
-    if args.plot and args.plot.suffix.lower() != ".png":
-        raise ConfigError(f"cannot draw {args.plot}: expected a file name that ends in .png")
+    for path, suffix in ((args.json, ".json"), (args.plot, ".png")):
+        if path:
+            check_output(path, [suffix], overwrite=args.overwrite, sources=[args.images, args.style])
     if args.iterations < 0 or min(args.size, args.style_size or SMALLEST_SIZE) < SMALLEST_SIZE:
         raise ConfigError(f"--size and --style-size must be at least {SMALLEST_SIZE} pixels, --iterations at least 0")
     if args.style_weight is not None and not 0 <= args.style_weight < float("inf"):
@@ -96,7 +99,6 @@ def evaluate_candidates(args: argparse.Namespace) -> None:
     from faststyle.evaluation.metrics import build_measure
     from faststyle.evaluation.plot import plot_objectives
     from faststyle.experiments.schema import balanced_loss, default_style_size
-    from faststyle.files import replacing
     from faststyle.losses.perceptual_loss import needed_layers
     from faststyle.modeling.loss_network import choose_architecture
 

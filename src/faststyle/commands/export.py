@@ -5,6 +5,7 @@ from pathlib import Path
 
 from faststyle.commands.terminal import build_parser, run_parsed
 from faststyle.errors import CheckpointError, ConfigError
+from faststyle.files import check_output
 
 SIZES = ((256, 256), (201, 330), (64, 48), (500, 16), (31, 999))  # height, width
 
@@ -25,6 +26,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
     add = parser.add_argument
     add("checkpoint", help="weights (.safetensors or .ckpt), or the name of a shipped style")
     add("--output", required=True, type=Path, metavar="FILE", help="ends in .onnx")
+    add("--overwrite", action="store_true", help="replace an existing FILE")
     return parser.parse_args(argv)
 
 
@@ -32,8 +34,9 @@ def export(args: argparse.Namespace) -> None:
     """Writes, checks, prints the largest difference of each run time that is installed."""
     from faststyle.checkpoint import read_checkpoint
     from faststyle.inference.backends import BACKENDS
-    from faststyle.inference.onnx_graph import export_onnx
+    from faststyle.inference.onnx_graph import ONNX, export_onnx
 
+    check_output(args.output, ONNX, overwrite=args.overwrite)
     export_onnx(read_checkpoint(args.checkpoint), args.output)
     if BACKENDS["torch"].installed():
         check_against_torch(args.checkpoint, args.output)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from faststyle.commands.terminal import build_parser, run_parsed
 from faststyle.errors import ConfigError
+from faststyle.files import check_output
 
 
 def run(argv: list[str]) -> int:
@@ -25,6 +26,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
     add = parser.add_argument
     add("folder", type=Path, metavar="RUN_DIR", help="the multirun's folder: runs/sweeps/DATE")
     add("--output", type=Path, metavar="FILE", help="default: sheet.png in RUN_DIR")
+    add("--overwrite", action="store_true", help="replace an existing FILE")
     add("--width", type=int, default=480, help="of one run's picture, in pixels; default: %(default)s")
     add("--columns", type=int, default=3, help="runs side by side; default: %(default)s")
     return parser.parse_args(argv)
@@ -33,12 +35,14 @@ def parse(argv: list[str]) -> argparse.Namespace:
 def draw_sheet(args: argparse.Namespace) -> None:
     """Prints the table, writes the sheet."""
     from faststyle.evaluation.sweep_sheet import read_runs, sheet, table
-    from faststyle.imaging.images import write_picture
+    from faststyle.imaging.images import WRITERS, write_picture
 
     if args.width < 64 or args.columns < 1:
         raise ConfigError("--width must be at least 64, --columns at least 1")
+    output = args.folder / "sheet.png"
+    if args.output:
+        output = check_output(args.output, WRITERS, overwrite=args.overwrite)
     runs = read_runs(args.folder)
-    output = args.output or args.folder / "sheet.png"
     write_picture(output, sheet(runs, width=args.width, columns=args.columns))
     print(table(runs))
     print(output)

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from faststyle.checkpoint import check_weights_path
+from faststyle.checkpoint import WEIGHTS
 from faststyle.errors import CheckpointError, ConfigError, DataError
-from faststyle.experiments.inputs import naming
+from faststyle.experiments.inputs import choose_output
 from faststyle.experiments.schema import DistillConfig
 from faststyle.imaging.images import find_pictures
 from faststyle.training.sources import Photographs, open_source
@@ -43,6 +43,7 @@ def check_inputs(settings: DistillConfig) -> Inputs:
         if path not in (None, "auto") and not Path(path).is_file():
             raise CheckpointError(f"{key}: no checkpoint {path}")
     photographs = open_source(settings.data.root)
-    with naming("output"):
-        weights_path = check_weights_path(settings.output or Path(settings.run_dir) / "compact.safetensors")
+    default = Path(settings.run_dir) / "compact.safetensors"
+    overwrite = settings.overwrite or settings.resume is not None
+    weights_path = choose_output(settings.output, default, WEIGHTS, overwrite=overwrite)
     return Inputs(paintings, photographs, weights_path)

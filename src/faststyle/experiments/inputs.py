@@ -1,9 +1,11 @@
 """What a user gives, checked before anything heavy is imported. No torch."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from faststyle.errors import FaststyleError, ImageError
+from faststyle.files import check_output
 from faststyle.imaging.images import Picture, read_picture, resize_shorter_side
 
 
@@ -14,6 +16,16 @@ def naming(key: str) -> Iterator[None]:
         yield
     except FaststyleError as error:
         raise type(error)(f"{key}: {error}") from error
+
+
+def choose_output(
+    output: str | None, default: Path, suffixes: Collection[str], *, overwrite: bool, sources: Collection[str] = ()
+) -> Path:
+    """``output`` if it is given and ``check_output`` allows it, else ``default``, which lies in the run folder."""
+    if output is None:
+        return default
+    with naming("output"):
+        return check_output(output, suffixes, overwrite=overwrite, sources=sources)
 
 
 def load_style(image: str | None, size: int) -> Picture:

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 
 from faststyle.errors import ImageError
-from faststyle.experiments.inputs import load_style, naming
+from faststyle.experiments.inputs import choose_output, load_style, naming
 from faststyle.experiments.schema import OptimizeConfig, RegionConfig
-from faststyle.imaging.images import Picture, check_output, read_picture, resize_shorter_side
+from faststyle.imaging.images import WRITERS, Picture, read_picture, resize_shorter_side
 from faststyle.imaging.masks import Mask, fit_mask, read_mask
 
 PICTURE = "stylized.png"  # in the run folder
@@ -49,8 +49,9 @@ def check_inputs(settings: OptimizeConfig) -> Inputs:
     """Reads the pictures and masks that are named in ``settings``. Raises ``ImageError``."""
     if not settings.content:
         raise ImageError("content: set content=PATH to a photograph")
-    with naming("output"):
-        output = check_output(settings.output or Path(settings.run_dir) / PICTURE)
+    sources = [settings.content, *([settings.style.image] if settings.style.image else [])]
+    default = Path(settings.run_dir) / PICTURE
+    output = choose_output(settings.output, default, WRITERS, overwrite=settings.overwrite, sources=sources)
     with naming("content"):
         photograph = resize_shorter_side(read_picture(settings.content), settings.image_size)
     style = settings.style

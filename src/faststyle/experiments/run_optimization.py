@@ -31,7 +31,10 @@ from faststyle.training.hardware import device_name, keep_freed_memory
 log = logging.getLogger(__name__)
 
 RECORD = "result.json"  # in the run folder
-NOT_RECORDED = ("debug", "device", "every", "measure_weights", "output", "run_dir", "styles_dir", "threads")
+NOT_RECORDED = {  # settings that do not change the picture
+    *("debug", "device", "every", "measure_weights"),
+    *("output", "overwrite", "run_dir", "styles_dir", "threads"),
+}
 
 
 def run_optimization(settings: OptimizeConfig, inputs: Inputs) -> Path:

@@ -85,6 +85,7 @@ class TrainConfig:
     init: str | None
     resume: str | None
     output: str | None
+    overwrite: bool
     preview: str | None
     run_dir: str
     styles_dir: str
@@ -111,6 +112,7 @@ class DistillConfig:
     init: str | None
     resume: str | None
     output: str | None
+    overwrite: bool
     run_dir: str
     cache_dir: str
     debug: bool
@@ -148,6 +150,7 @@ class OptimizeConfig:
     device: str
     threads: int | None
     output: str | None
+    overwrite: bool
     run_dir: str
     styles_dir: str
     debug: bool

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from faststyle.checkpoint import check_weights_path
+from faststyle.checkpoint import WEIGHTS
 from faststyle.errors import CheckpointError
-from faststyle.experiments.inputs import load_style, naming
+from faststyle.experiments.inputs import choose_output, load_style, naming
 from faststyle.experiments.schema import TrainConfig
 from faststyle.imaging.images import Picture, read_picture
 from faststyle.resources import find_weights
@@ -47,8 +47,7 @@ def check_inputs(settings: TrainConfig) -> Inputs:
     style, photographs = load_style(settings.style.image, settings.style.size), open_source(settings.data.root)
     with naming("preview"):
         preview = read_picture(settings.preview).rgb if settings.preview else None
-    with naming("output"):
-        weights_path = check_weights_path(
-            settings.output or Path(settings.run_dir) / f"{settings.style.name}.safetensors"
-        )
+    default = Path(settings.run_dir) / f"{settings.style.name}.safetensors"
+    overwrite = settings.overwrite or settings.resume is not None
+    weights_path = choose_output(settings.output, default, WEIGHTS, overwrite=overwrite)
     return Inputs(style, photographs, preview, weights_path)

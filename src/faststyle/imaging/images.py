@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from faststyle.errors import ImageError
-from faststyle.files import replacing
+from faststyle.errors import ImageError, OutputError
+from faststyle.files import check_output, replacing
 
 log = logging.getLogger(__name__)
 
@@ -166,22 +166,12 @@ def _to_srgb(image: Image.Image, profile: bytes | None, name: str) -> Image.Imag
     return image.convert("RGB")
 
 
-def check_output(path: str | Path) -> Path:
-    """The path, if a picture can be written there: a known suffix, and no folder. Else raises ``ImageError``."""
-    path = Path(path)
-    if path.suffix.lower() not in WRITERS:
-        raise ImageError(f"cannot write {path}: its suffix must be one of {', '.join(WRITERS)}")
-    if path.is_dir():
-        raise ImageError(f"cannot write {path}: it is a folder")
-    return path
-
-
 def write_picture(path: str | Path, picture: Picture) -> None:
     """Writes through a temporary file and a rename. The suffix selects the format; makes the folder.
 
-    Keeps the alpha channel (PNG, WebP, TIFF) and the capture date (all but BMP). Raises ``ImageError``.
+    Keeps the alpha channel (PNG, WebP, TIFF) and the capture date (all but BMP). Raises ``OutputError``.
     """
-    path = check_output(path)
+    path = check_output(path, WRITERS, overwrite=True)
     options = dict(WRITERS[path.suffix.lower()])
     image = Image.fromarray(picture.rgb)
     if picture.alpha is not None and options["format"] in KEEPS_ALPHA:
@@ -196,7 +186,7 @@ def write_picture(path: str | Path, picture: Picture) -> None:
         with replacing(path) as temporary, temporary.open("wb") as file:
             image.save(file, **options)
     except (OSError, ValueError) as error:  # ValueError: a side that the format cannot hold
-        raise ImageError(f"cannot write {path}: {getattr(error, 'strerror', None) or error}") from error
+        raise OutputError(f"cannot write {path}: {getattr(error, 'strerror', None) or error}") from error
 
 
 def resize_shorter_side(picture: Picture, size: int) -> Picture:

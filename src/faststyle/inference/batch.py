@@ -13,11 +13,11 @@ from functools import partial
 from pathlib import Path
 from threading import Lock
 
-from faststyle.errors import FaststyleError, ImageError
+from faststyle.errors import FaststyleError, ImageError, OutputError
+from faststyle.files import check_output
 from faststyle.imaging.images import (
     WRITERS,
     Picture,
-    check_output,
     find_pictures,
     read_picture,
     resize_shorter_side,
@@ -40,29 +40,28 @@ def plan(inputs: list[Path], output: Path, *, overwrite: bool = False, resume: b
 
     resume: leaves out the jobs whose output exists; all of them may.
 
-    Raises ``ImageError``, before any work, if there is nothing to do, if two results would share a name or a result
-    would replace its own source, or an existing file without ``overwrite``.
+    Raises ``ImageError``, before any work, if there is nothing to do, ``OutputError`` if two results would share a
+    name, or if one cannot be written or would replace a source, or an existing file without ``overwrite``.
     """
     if len(inputs) == 1 and not inputs[0].is_dir() and (output.suffix.lower() in WRITERS or not output.is_dir()):
-        jobs = [Job(inputs[0], check_output(output))]
+        jobs = [Job(inputs[0], output)]
     else:
         if output.is_file() or output.suffix.lower() in WRITERS:
-            raise ImageError(f"several pictures need a folder as --output, found {output}")
+            raise OutputError(f"several pictures need a folder as --output, found {output}")
         jobs = [job for path in inputs for job in _into_folder(path, output)]
     if not jobs:
         raise ImageError(f"no pictures in {', '.join(map(str, inputs))}")
     seen: dict[Path, Path] = {}
     for job in jobs:
         if job.target in seen:
-            raise ImageError(f"{seen[job.target]} and {job.source} would both become {job.target}")
+            raise OutputError(f"{seen[job.target]} and {job.source} would both become {job.target}")
         seen[job.target] = job.source
-        if job.target.exists() and job.source.exists() and job.target.samefile(job.source):
-            raise ImageError(f"{job.target} would replace its own source: choose another --output")
+        check_output(job.target, WRITERS, overwrite=True, sources=[job.source])
     if resume:
         return [job for job in jobs if not job.target.exists()]
     existing = [job.target for job in jobs if job.target.exists()]
     if existing and not overwrite:
-        raise ImageError(
+        raise OutputError(
             f"{len(existing)} of {len(jobs)} outputs exist, for one {existing[0]}: --overwrite replaces, --resume skips"
         )
     return jobs

@@ -13,8 +13,7 @@ from numpy.typing import ArrayLike
 
 from faststyle.checkpoint import Checkpoint
 from faststyle.config import METADATA_KEY
-from faststyle.errors import CheckpointError
-from faststyle.files import replacing
+from faststyle.files import check_output, replacing
 from faststyle.modeling.noise import PERIOD, SIZES, SMOOTH_GAIN, lattice_span, noise_tables
 from faststyle.network_config import STRIDE
 
@@ -39,6 +38,7 @@ messages = _load_messages()
 FLOAT, UINT8, INT64, FLOAT16 = (messages.TensorProto.DataType.Value(n) for n in ("FLOAT", "UINT8", "INT64", "FLOAT16"))
 ELEMENT_TYPES = {"float32": FLOAT, "int64": INT64, "float16": FLOAT16}
 
+ONNX = (".onnx",)  # suffixes of what is written
 OPSET, IR_VERSION = 18, 9  # read by ONNX Runtime 1.16 and OpenVINO 2023 onwards
 PAD_MODES = {"reflect": "reflect", "replicate": "edge", "zero": "constant"}
 EPSILON = 1e-5  # of the normalisations
@@ -47,11 +47,9 @@ EPSILON = 1e-5  # of the normalisations
 def export_onnx(checkpoint: Checkpoint, path: str | Path) -> None:
     """Writes the graph with what is known of the checkpoint, weights in half precision, arithmetic in float32.
 
-    Raises ``CheckpointError`` if the suffix is not ``.onnx``.
+    Raises ``OutputError`` if it cannot go there.
     """
-    path = Path(path)
-    if path.suffix != ".onnx" or path.is_dir():
-        raise CheckpointError(f"cannot write {path}: expected a file name that ends in .onnx")
+    path = check_output(path, ONNX, overwrite=True)
     import onnx  # the whole of it, for its checker
 
     model = build_model(checkpoint)
