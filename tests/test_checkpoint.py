@@ -3,6 +3,7 @@
 import json
 import pickle
 import sys
+import zipfile
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from itertools import pairwise, product
@@ -324,6 +325,16 @@ def make_bad_checkpoint(case: str, folder: Path) -> Path:
         write(tensors | {"zz": torch.zeros(1)}, header)
     elif case == "shapes":
         write(tensors, {"network": header["network"] | {"width": 8}})
+    elif case == "large":
+        write(tensors, {"network": header["network"] | {"width": 10**9}})
+    elif case == "deep":
+        write(tensors, {"network": header["network"] | {"residual_blocks": 10**6}})
+    elif case == "nested":
+        safetensors.torch.save_file(tensors, path, metadata={METADATA_KEY: "[" * 10**5})
+    elif case == "digits":
+        safetensors.torch.save_file(tensors, path, metadata={METADATA_KEY: "9" * 10**5})
+    elif case == "metadata":
+        safetensors.torch.save_file(tensors, path, metadata={METADATA_KEY: " " * 2**21})
     elif case == "nan":
         write(tensors | {"to_rgb.bias": torch.full((3,), torch.nan)}, header)
     elif case == "ckpt_code":
@@ -337,6 +348,18 @@ def make_bad_checkpoint(case: str, folder: Path) -> Path:
         torch.save({"state_dict": tensors, "hyper_parameters": {}}, path)
     elif case == "ckpt_list":
         torch.save([1, 2], path)
+    elif case == "ckpt_compressed":
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("bad/data.pkl", bytes(10**7))
+    elif case.startswith("ckpt_"):
+        odd = {
+            "ckpt_sparse": torch.zeros(3).to_sparse(),
+            "ckpt_expanded": torch.zeros(1).expand(3),
+            "ckpt_complex": torch.zeros(3, dtype=torch.complex64),
+            "ckpt_no_tensor": 7,
+        }[case]
+        recipe = {"network": header["network"]}
+        torch.save({"state_dict": tensors | {"to_rgb.bias": odd}, "hyper_parameters": {"recipe": recipe}}, path)
     return path
 
 
@@ -364,6 +387,16 @@ BAD = {
     "ckpt_truncated": "is refused: it is damaged",
     "ckpt_foreign": "no checkpoint of faststyle's training",
     "ckpt_list": "no checkpoint of faststyle's training",
+    "large": "network.width must be from 1 to 256, found 1000000000",
+    "deep": "network.residual_blocks must be from 0 to 32, found 1000000",
+    "nested": "no faststyle weights file",
+    "digits": "no faststyle weights file",
+    "metadata": "no whole safetensors file, or none of faststyle's",
+    "ckpt_compressed": "is refused: it is damaged, or it is no Lightning checkpoint",
+    "ckpt_sparse": "holds no plain numbers|no checkpoint of faststyle's|is refused",
+    "ckpt_expanded": "to_rgb.bias holds no plain numbers",
+    "ckpt_complex": "to_rgb.bias holds no plain numbers",
+    "ckpt_no_tensor": "no checkpoint of faststyle's training",
 }
 
 

@@ -7,7 +7,9 @@ loaded for a ``.ckpt`` file, and where a network is asked for.
 from __future__ import annotations  # the types name torch, which is loaded only when a network is asked for
 
 import json
+import os
 import re
+import zipfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, is_dataclass
 from pathlib import Path
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 
 FORMAT = 2
 WEIGHTS = (".safetensors",)  # suffixes of what is written
+MOST_METADATA = 2**20  # bytes; ours has a few thousand
 READABLE_TYPES = {"F16", "F32", "F64", "I64"}  # in safetensors' words; NumPy has no bfloat16 of its own
 
 Tensors = dict[str, NDArray[Any]]
@@ -124,7 +127,7 @@ Config = TypeVar("Config")
 def from_dict(kind: type[Config], values: Mapping[str, Any]) -> Config:
     """The inverse of ``dataclasses.asdict``. Raises ``ConfigError`` if a value is missing or of no use."""
     if not isinstance(values, Mapping):
-        raise ConfigError(f"{kind.__name__}: expected settings by name, found {values!r}")
+        raise ConfigError(f"{kind.__name__}: expected settings by name, found {type(values).__name__}")
     made: dict[str, Any] = {}
     for field in fields(kind):  # type: ignore[arg-type]
         if field.name in values:
@@ -171,63 +174,95 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
         raise CheckpointError(f"no checkpoint {path}")
     if path.stat().st_size == 0:
         raise CheckpointError(f"{path} is empty")
+    if not os.access(path, os.R_OK):
+        raise CheckpointError(f"cannot read {path}: no permission")
     readers = {".safetensors": _read_safetensors, ".ckpt": _read_lightning}
     if path.suffix not in readers:
         raise CheckpointError(f"{path}: a checkpoint's suffix must be one of {', '.join(readers)}")
-    tensors, values = readers[path.suffix](path)
-    try:
-        header = Header.from_values(values)
-    except ConfigError as error:
-        raise CheckpointError(f"{path} has no usable network configuration ({error})") from error
-    tensors = upgrade_tensor_names(tensors)
-    _check_fit(tensors, header.network, path)
-    _check_finite(tensors, str(path))
-    return Checkpoint(header, tensors)
+    return readers[path.suffix](path)
 
 
-def _read_safetensors(path: Path) -> tuple[Tensors, Any]:
+def _read_safetensors(path: Path) -> Checkpoint:
     try:
+        with path.open("rb") as opened:
+            if int.from_bytes(opened.read(8), "little") > MOST_METADATA:
+                raise CheckpointError(f"{path} is no whole safetensors file, or none of faststyle's")
         with safetensors.safe_open(path, "np") as file:
-            values = json.loads((file.metadata() or {})[METADATA_KEY])
-            names = list(file.keys())
-            foreign = {file.get_slice(name).get_dtype() for name in names} - READABLE_TYPES
-            if foreign:
+            header = _read_header(json.loads((file.metadata() or {})[METADATA_KEY]), path)
+            slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118, it is no mapping
+            if foreign := {each.get_dtype() for each in slices.values()} - READABLE_TYPES:
                 known = ", ".join(sorted(READABLE_TYPES))
                 raise CheckpointError(f"{path} holds numbers of type {min(foreign)}, expected {known}")
-            return {name: file.get_tensor(name) for name in names}, values
-    except safetensors.SafetensorError as error:
+            _check_fit({name: tuple(each.get_shape()) for name, each in slices.items()}, header.network, path)
+            return _checked(header, {name: file.get_tensor(name) for name in slices}, path)
+    except (safetensors.SafetensorError, OSError) as error:
         raise CheckpointError(f"{path} is no whole safetensors file ({error})") from error
-    except (KeyError, json.JSONDecodeError) as error:
+    except (KeyError, ValueError, RecursionError) as error:  # of the JSON
         raise CheckpointError(f"{path} is no faststyle weights file: it has no {METADATA_KEY!r} metadata") from error
 
 
-def _read_lightning(path: Path) -> tuple[Tensors, Any]:
+def _read_header(values: Any, path: Path) -> Header:
+    try:
+        return Header.from_values(values)
+    except ConfigError as error:
+        raise CheckpointError(f"{path} has no usable network configuration ({error})") from error
+
+
+def _checked(header: Header, tensors: Tensors, path: Path) -> Checkpoint:
+    _check_finite(tensors, str(path))
+    return Checkpoint(header, upgrade_tensor_names(tensors))
+
+
+def _read_lightning(path: Path) -> Checkpoint:
     try:
         import torch
     except ImportError as error:
         raise CheckpointError(f"{path}: a .ckpt file needs torch: pip install 'faststyle[train]'") from error
+    _check_stored(path)
     try:
         loaded = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch.load raises a dozen kinds; an unsafe pickle is among them
         reason = "it wants to run code" if "Unsupported" in str(error) or "GLOBAL" in str(error) else "it is damaged"
         raise CheckpointError(f"{path} is refused: {reason}, or it is no Lightning checkpoint") from error
     try:
-        tensors = {name.removeprefix("network."): tensor.numpy() for name, tensor in loaded["state_dict"].items()}
+        found = {name.removeprefix("network."): tensor for name, tensor in loaded["state_dict"].items()}
         known = loaded["hyper_parameters"]
         recipe = known["recipe"]
-        return tensors, {"format": known.get("format", 1), "network": recipe["network"], "recipe": recipe}
+        values = {"format": known.get("format", 1), "network": recipe["network"], "recipe": recipe}
+        shapes = {name: tuple(tensor.shape) for name, tensor in found.items()}
     except (KeyError, TypeError, AttributeError) as error:
         raise CheckpointError(f"{path} is no checkpoint of faststyle's training (it lacks {error})") from error
+    header = _read_header(values, path)
+    _check_fit(shapes, header.network, path)
+    plain = {torch.float16, torch.float32, torch.float64, torch.int64}
+    for name, tensor in found.items():  # a view may claim more than there is
+        if tensor.layout != torch.strided or tensor.dtype not in plain or not tensor.is_contiguous() or tensor.is_meta:
+            raise CheckpointError(f"{path}: {name} holds no plain numbers")
+    return _checked(header, {name: tensor.detach().numpy() for name, tensor in found.items()}, path)
 
 
-def _check_fit(tensors: Tensors, config: NetworkConfig, path: Path) -> None:
-    wanted = config.tensor_shapes()
-    for what, names in (("lacks", wanted.keys() - tensors.keys()), ("has unknown", tensors.keys() - wanted.keys())):
+def _check_stored(path: Path) -> None:
+    """PyTorch never compresses: a file that does may hold thousands of times its size."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            whole = sum(entry.file_size for entry in archive.infolist()) <= path.stat().st_size
+    except (zipfile.BadZipFile, ValueError, NotImplementedError):
+        whole = False
+    except OSError as error:
+        raise CheckpointError(f"cannot read {path}: {error.strerror}") from error
+    if not whole:
+        raise CheckpointError(f"{path} is refused: it is damaged, or it is no Lightning checkpoint")
+
+
+def _check_fit(found: Mapping[str, tuple[int, ...]], config: NetworkConfig, path: Path) -> None:
+    """found: shapes by name."""
+    shapes, wanted = upgrade_tensor_names(found), config.tensor_shapes()
+    for what, names in (("lacks", wanted.keys() - shapes.keys()), ("has unknown", shapes.keys() - wanted.keys())):
         if names:
             raise CheckpointError(f"{path} {what} {len(names)} tensors, for one {min(names)}")
     for name, shape in wanted.items():
-        if tensors[name].shape != shape:
-            raise CheckpointError(f"{path}: {name} is {tensors[name].shape}, its configuration expects {shape}")
+        if shapes[name] != shape:
+            raise CheckpointError(f"{path}: {name} is {shapes[name]}, its configuration expects {shape}")
 
 
 def _check_finite(tensors: Tensors, name: str) -> None:

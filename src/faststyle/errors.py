@@ -1,6 +1,7 @@
 """The errors that a user of the package may want to catch, each one's text is one line; checks that raise them."""
 
 import math
+import reprlib
 from collections.abc import Collection
 
 
@@ -39,7 +40,13 @@ class NonFiniteLossError(FaststyleError):
 def one_of(key: str, value: object, known: Collection[str]) -> None:
     """Raises ``ConfigError`` unless ``value`` is among ``known``."""
     if value not in known:
-        raise ConfigError(f"{key} must be one of {', '.join(known)}, found {value!r}")
+        raise ConfigError(f"{key} must be one of {', '.join(known)}, found {reprlib.repr(value)}")
+
+
+def between(key: str, value: float, least: float, most: float) -> None:
+    """Raises ``ConfigError`` unless ``value`` is a number from ``least`` to ``most``."""
+    if not least <= value <= most:
+        raise ConfigError(f"{key} must be from {least} to {most}, found {value}")
 
 
 def at_least(key: str, value: float, least: float) -> None:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from faststyle.errors import ConfigError, at_least, one_of
+from faststyle.errors import ConfigError, between, one_of
 
 STRIDE = 4  # pixels at a side of the transformer network's inner positions
 SMALLEST_SIDE = 16  # pixels: reflection needs more than it pads, also at a quarter of the size
@@ -15,7 +15,9 @@ def padded_side(side: int) -> int:
 
 NORMS = ("instance", "batch")
 PADDINGS = ("reflect", "replicate", "zero")
-DILATIONS = (1, 2, 3)  # less than the positions of ``SMALLEST_SIDE``, which reflection needs
+# Dilation: less than the positions of ``SMALLEST_SIDE``, which reflection needs. Width and blocks: far beyond use, so
+# that no file makes its reader take gigabytes.
+BOUNDS = {"width": (1, 256), "residual_blocks": (0, 32), "patch": (1, 2), "dilation": (1, 3), "noise": (0, 3)}
 
 
 @dataclass(frozen=True)
@@ -68,16 +70,10 @@ class NetworkConfig:
 
     def __post_init__(self) -> None:
         for key in ("width", "residual_blocks", "patch", "dilation", "noise"):
-            if not isinstance(value := getattr(self, key), int):
+            if not isinstance(value := getattr(self, key), int) or isinstance(value, bool):
                 raise ConfigError(f"network.{key} must be a whole number, found {value!r}")
-        if self.patch not in (1, 2):
-            raise ConfigError(f"network.patch must be 1 or 2, found {self.patch}")
-        if self.noise not in range(4):
-            raise ConfigError(f"network.noise must be 0 to 3, found {self.noise}")
-        if self.dilation not in DILATIONS:
-            raise ConfigError(f"network.dilation must be 1, 2 or 3, found {self.dilation}")
-        at_least("network.width", self.width, 1)
-        at_least("network.residual_blocks", self.residual_blocks, 0)
+        for key, (least, most) in BOUNDS.items():
+            between(f"network.{key}", getattr(self, key), least, most)
         one_of("network.upsample", self.upsample, UPSAMPLERS)
         one_of("network.norm", self.norm, NORMS)
         one_of("network.padding", self.padding, PADDINGS)

@@ -366,19 +366,92 @@ def test_statistics_are_those_of_strips() -> None:
 def test_a_damaged_or_foreign_graph_is_one_line(name: str, saved: Saved, tmp_path: Path) -> None:
     pytest.importorskip(BACKENDS[name].package)
     whole = saved.files[".onnx"].read_bytes()
-    foreign, unknown = onnx.load_from_string(whole), onnx.load_from_string(whole)
+    foreign, unknown, nested = (onnx.load_from_string(whole) for _ in range(3))
     del foreign.metadata_props[:]
     unknown.metadata_props[0].value = json.dumps({"network": {"width": 4}})
+    nested.metadata_props[0].value = "[" * 10**5
     for content, words in (
         (whole[:-100], "is no whole ONNX file"),
-        (b"", "is no whole ONNX file"),
+        (b"", "is no ONNX file of faststyle's"),
         (foreign.SerializeToString(), "is no ONNX file of faststyle's"),
         (unknown.SerializeToString(), "is no ONNX file of faststyle's"),
+        (nested.SerializeToString(), "is no ONNX file of faststyle's"),
     ):
         (tmp_path / "broken.onnx").write_bytes(content)
         with pytest.raises(CheckpointError, match=f"broken.onnx {words}") as refusal:
             Stylizer.load(tmp_path / "broken.onnx", backend=name)
         one_line(refusal)
+
+
+def _loop(model: onnx.ModelProto) -> None:
+    body = onnx.helper.make_graph([], "body", [], [])
+    model.graph.node.append(onnx.helper.make_node("Loop", [], ["never"], body=body))
+
+
+def _branch(model: onnx.ModelProto) -> None:
+    inner = onnx.helper.make_graph([], "inner", [], [])
+    model.graph.node[0].attribute.append(onnx.helper.make_attribute("body", inner))
+
+
+def _beside(model: onnx.ModelProto) -> None:
+    model.graph.initializer[0].external_data.add(key="location", value="/etc/passwd")
+
+
+HOSTILE: dict[str, Callable[[onnx.ModelProto], object]] = {
+    "loop": _loop,
+    "a graph in a node": _branch,
+    "a file beside it": _beside,
+    "another operator set's node": lambda model: setattr(model.graph.node[0], "domain", "mine"),
+    "a function": lambda model: model.functions.add(name="Relu"),
+    "another name": lambda model: setattr(model.graph.input[0], "name", "x"),
+    "two inputs": lambda model: model.graph.input.add(name="more"),
+    "another type": lambda model: setattr(model.graph.output[0].type.tensor_type, "elem_type", 1),
+    "another rank": lambda model: model.graph.input[0].type.tensor_type.shape.dim.add(dim_value=1),
+    "a fixed size": lambda model: setattr(model.graph.output[0].type.tensor_type.shape.dim[1], "dim_value", 10**9),
+}
+
+
+@pytest.mark.parametrize("case", HOSTILE)
+def test_a_hostile_graph_never_reaches_a_run_time(
+    case: str, saved: Saved, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = onnx.load_from_string(saved.files[".onnx"].read_bytes())
+    HOSTILE[case](model)
+    (tmp_path / "hostile.onnx").write_bytes(model.SerializeToString())
+    for engine in (BACKENDS[name] for name in GRAPH_ENGINES):
+        monkeypatch.setattr(engine, "open", lambda *_: pytest.fail("it was opened"))
+        with pytest.raises(CheckpointError, match=r"hostile.onnx is no ONNX file of faststyle's") as refusal:
+            engine(tmp_path / "hostile.onnx", EngineOptions())
+        one_line(refusal)
+
+
+def test_a_graph_too_large(saved: Saved, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("faststyle.inference.engines.MOST_BYTES", 1000)
+    with pytest.raises(CheckpointError, match="it is too large"):
+        Stylizer.load(saved.files[".onnx"])
+
+
+@pytest.mark.parametrize("name", GRAPH_ENGINES)
+def test_a_result_of_another_size_is_refused(name: str, saved: Saved, tmp_path: Path) -> None:
+    pytest.importorskip(BACKENDS[name].package)
+    model = onnx.load_from_string(saved.files[".onnx"].read_bytes())
+    (cut,) = (node for node in model.graph.node if node.op_type == "Slice" and node.input[2].startswith("shape"))
+    del model.graph.node[list(model.graph.node).index(cut)]
+    for node in model.graph.node:
+        node.input[:] = [cut.input[0] if value == cut.output[0] else value for value in node.input]
+    (tmp_path / "padded.onnx").write_bytes(model.SerializeToString())
+    stylizer = Stylizer.load(tmp_path / "padded.onnx", backend=name)
+    with pytest.raises(CheckpointError, match=r"gives a picture of \(24, 28, 3\) for one of \(21, 26, 3\)"):
+        stylizer.stylize(noise(21, 26))
+
+
+@pytest.mark.parametrize("name", GRAPH_ENGINES)
+def test_a_graph_that_fails_is_one_line(name: str, saved: Saved, tmp_path: Path) -> None:
+    pytest.importorskip(BACKENDS[name].package)
+    engine = BACKENDS[name](saved.files[".onnx"], EngineOptions())
+    with pytest.raises(CheckpointError, match="the style cannot run") as refusal:
+        engine.stylize(np.zeros((20, 20, 4), np.uint8))
+    one_line(refusal)
 
 
 def test_bfloat16_is_refused_where_the_cpu_lacks_it(saved: Saved, monkeypatch: pytest.MonkeyPatch) -> None:

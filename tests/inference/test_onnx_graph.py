@@ -1,5 +1,6 @@
 """ONNX files: the network's own picture, whatever it is built of, and what is known of it."""
 
+import itertools
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +16,7 @@ from faststyle import network_config
 from faststyle.checkpoint import Checkpoint
 from faststyle.errors import OutputError
 from faststyle.inference import onnx_graph
-from faststyle.inference.onnx_graph import build_model, export_onnx
+from faststyle.inference.onnx_graph import NODES, build_model, export_onnx, read_model_header
 from faststyle.modeling.transformer_net import TransformerNet
 from helpers import noise
 
@@ -133,3 +134,14 @@ def test_another_suffix_is_refused(make_style: MakeStyle, tmp_path: Path) -> Non
         with pytest.raises(OutputError, match=f"cannot write .*{name}: it"):
             export_onnx(make_style(), tmp_path / name)
     assert [path.name for path in tmp_path.iterdir()] == ["folder.onnx"]
+
+
+def test_what_is_read_is_what_can_be_written(make_style: MakeStyle, tmp_path: Path) -> None:
+    """Every kind of node of some network, and no other."""
+    kinds = set()
+    for upsample, norm, patch in itertools.product(network_config.UPSAMPLERS, network_config.NORMS, (1, 2)):
+        style = make_style(upsample=upsample, norm=norm, patch=patch, noise=3)
+        model = build_model(style)
+        assert read_model_header(model.SerializeToString(), tmp_path) == style.header
+        kinds |= {node.op_type for node in model.graph.node}
+    assert kinds == NODES

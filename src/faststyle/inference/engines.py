@@ -3,7 +3,6 @@
 from __future__ import annotations  # the types name packages that are loaded later, or not at all
 
 import importlib.util
-import json
 import threading
 from abc import ABC, abstractmethod
 from collections import deque
@@ -13,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from faststyle.config import METADATA_KEY
 from faststyle.errors import CheckpointError, ConfigError
 from faststyle.network_config import SMALLEST_SIDE, UPSAMPLERS, padded_side
 from faststyle.threads import available_cores, may_spin
@@ -28,6 +26,7 @@ if TYPE_CHECKING:
 
 MEMORY = 4 * 2**30  # bytes
 MAX_WORKERS = 8
+MOST_BYTES = 2**30  # of an .onnx file
 PRECISIONS = ("float32", "bfloat16")
 STATISTICS = ("exact", "sampled")  # of a picture in strips: faststyle.inference.tiling
 
@@ -101,13 +100,13 @@ class GraphEngine(Engine):
         super().__init__(source, options)
         self.precision = options.precision
         self.opening = threading.Lock()
-        if isinstance(source, Path):
-            self.graph: Path | bytes = source
-            self.sessions = {1: self.open_file(source)}
-            self.header = read_header(self.metadata(self.sessions[1]), source)
-        else:
-            from faststyle.inference.onnx_graph import build_model
+        from faststyle.inference.onnx_graph import build_model, read_model_header
 
+        if isinstance(source, Path):
+            self.graph = read_graph(source)
+            self.header = read_model_header(self.graph, source)
+            self.sessions = {1: self.open_file(source)}
+        else:
             self.graph, self.header = build_model(source).SerializeToString(), source.header
             self.sessions = {1: self.open(1)}
 
@@ -122,10 +121,6 @@ class GraphEngine(Engine):
     @abstractmethod
     def open(self, workers: int) -> Any:
         """A session on ``graph`` for calls from so many threads at once, which share the cores."""
-
-    @abstractmethod
-    def metadata(self, session: Any) -> str | None:
-        """What the graph says of itself, under ``METADATA_KEY``."""
 
     @abstractmethod
     def run(self, session: Any, photograph: RGB) -> RGB:
@@ -144,18 +139,23 @@ class GraphEngine(Engine):
             bottom, right = padded_side(height) - height, padded_side(width) - width
             mode: Any = "reflect" if bottom < height and right < width else "edge"
             photograph = np.pad(photograph, ((0, bottom), (0, right), (0, 0)), mode)
-        stylized: RGB = self.run(session, photograph[None])[0, :height, :width]
-        return stylized
+        try:
+            stylized: RGB = self.run(session, photograph[None])[0]
+        except Exception as error:  # each run time has kinds of its own
+            raise CheckpointError(f"the style cannot run ({str(error).strip().splitlines()[0]})") from error
+        if stylized.shape != photograph.shape:
+            raise CheckpointError(f"the style gives a picture of {stylized.shape} for one of {photograph.shape}")
+        return stylized[:height, :width]
 
 
-def read_header(metadata: str | None, path: Path) -> Header:
-    """Reads what a graph says of itself. Raises ``CheckpointError`` if that is not faststyle's."""
-    from faststyle.checkpoint import Header
-
+def read_graph(path: Path) -> bytes:
+    """The content of an ``.onnx`` file. Raises ``CheckpointError``."""
     try:
-        return Header.from_values(json.loads(metadata or "null"))
-    except (ConfigError, json.JSONDecodeError) as error:
-        raise CheckpointError(f"{path} is no ONNX file of faststyle's ({error})") from error
+        if path.stat().st_size > MOST_BYTES:
+            raise CheckpointError(f"{path} is no ONNX file of faststyle's: it is too large")
+        return path.read_bytes()
+    except OSError as error:
+        raise CheckpointError(f"cannot read {path}: {error.strerror}") from error
 
 
 class OnnxRuntimeEngine(GraphEngine):
@@ -173,10 +173,6 @@ class OnnxRuntimeEngine(GraphEngine):
         options.add_session_config_entry("session.intra_op.allow_spinning", str(int(may_spin())))
         options.enable_mem_pattern = workers == 1  # it keeps one for each size that it meets
         return onnxruntime.InferenceSession(self.graph, options, providers=["CPUExecutionProvider"])
-
-    def metadata(self, session: Any) -> str | None:
-        found: str | None = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
-        return found
 
     def run(self, session: Any, photograph: RGB) -> RGB:
         stylized: RGB = session.run(None, {"photograph": photograph})[0]
@@ -209,12 +205,7 @@ class OpenVinoEngine(GraphEngine):
             raise ConfigError("this CPU has no bfloat16: leave out the precision")
         hint = {"float32": "f32", "bfloat16": "bf16"}[self.precision]
         settings = {"INFERENCE_PRECISION_HINT": hint, "INFERENCE_NUM_THREADS": self.cores}
-        self.model = core.read_model(self.graph)
-        return core.compile_model(self.model, "CPU", settings)
-
-    def metadata(self, session: Any) -> str | None:
-        place = ["framework", METADATA_KEY]
-        return str(self.model.get_rt_info(place).astype(str)) if self.model.has_rt_info(place) else None
+        return core.compile_model(core.read_model(self.graph), "CPU", settings)
 
     def run(self, session: Any, photograph: RGB) -> RGB:
         with self.turn:

@@ -3,6 +3,7 @@
 from __future__ import annotations  # the types name onnx, of which only the messages are loaded
 
 import importlib.util
+import json
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -11,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from faststyle.checkpoint import Checkpoint
+from faststyle.checkpoint import Checkpoint, Header
 from faststyle.config import METADATA_KEY
+from faststyle.errors import CheckpointError, ConfigError
 from faststyle.files import check_output, replacing
 from faststyle.modeling.noise import PERIOD, SIZES, SMOOTH_GAIN, lattice_span, noise_tables
 from faststyle.network_config import STRIDE
@@ -39,6 +41,37 @@ FLOAT, UINT8, INT64, FLOAT16 = (messages.TensorProto.DataType.Value(n) for n in 
 ELEMENT_TYPES = {"float32": FLOAT, "int64": INT64, "float16": FLOAT16}
 
 ONNX = (".onnx",)  # suffixes of what is written
+PLAIN = {messages.AttributeProto.AttributeType.Value(n) for n in ("FLOAT", "INT", "STRING", "INTS")}
+PICTURE = (UINT8, 1, 0, 0, 3)
+NODES = frozenset(
+    [
+        "Add",
+        "AveragePool",
+        "BatchNormalization",
+        "Cast",
+        "Concat",
+        "Conv",
+        "ConvTranspose",
+        "DepthToSpace",
+        "Div",
+        "Gather",
+        "InstanceNormalization",
+        "Mod",
+        "Mul",
+        "Neg",
+        "Pad",
+        "Range",
+        "Relu",
+        "Resize",
+        "Round",
+        "Shape",
+        "Sigmoid",
+        "Slice",
+        "Squeeze",
+        "Transpose",
+        "Unsqueeze",
+    ]
+)
 OPSET, IR_VERSION = 18, 9  # read by ONNX Runtime 1.16 and OpenVINO 2023 onwards
 PAD_MODES = {"reflect": "reflect", "replicate": "edge", "zero": "constant"}
 EPSILON = 1e-5  # of the normalisations
@@ -56,6 +89,39 @@ def export_onnx(checkpoint: Checkpoint, path: str | Path) -> None:
     onnx.checker.check_model(model, full_check=True)
     with replacing(path) as temporary:
         temporary.write_bytes(model.SerializeToString())
+
+
+def read_model_header(data: bytes, path: Path) -> Header:
+    """What a graph says of itself, if it is one that ``build_model`` could have made: nothing in it runs before.
+
+    Raises ``CheckpointError`` on nodes of other kinds, loops and branches, files beside it, other inputs and outputs.
+    """
+    model = messages.ModelProto()
+    try:
+        model.ParseFromString(data)
+    except Exception as error:  # protobuf's packages name it differently
+        raise CheckpointError(f"{path} is no whole ONNX file") from error
+    known = {entry.key: entry.value for entry in model.metadata_props}
+    try:
+        header = Header.from_values(json.loads(known.get(METADATA_KEY) or "null"))
+    except (ConfigError, ValueError, RecursionError) as error:
+        raise CheckpointError(f"{path} is no ONNX file of faststyle's ({error})") from error
+    graph = model.graph
+    foreign = sorted({node.op_type for node in graph.node if node.op_type not in NODES or node.domain})
+    if foreign:
+        raise CheckpointError(f"{path} is no ONNX file of faststyle's: it has nodes of type {', '.join(foreign[:3])}")
+    within = any(each.type not in PLAIN for node in graph.node for each in node.attribute)
+    beside = any(tensor.external_data or tensor.data_location for tensor in graph.initializer)
+    ends = [[(value.name, _type_and_shape(value)) for value in values] for values in (graph.input, graph.output)]
+    if within or beside or model.functions or ends != [[("photograph", PICTURE)], [("stylized", PICTURE)]]:
+        raise CheckpointError(f"{path} is no ONNX file of faststyle's: its graph is another")
+    return header
+
+
+def _type_and_shape(value: onnx.ValueInfoProto) -> tuple[int, ...]:
+    """The type of its elements, then its sides: 0 is any."""
+    tensor = value.type.tensor_type
+    return (tensor.elem_type, *(side.dim_value for side in tensor.shape.dim))
 
 
 def build_model(checkpoint: Checkpoint) -> onnx.ModelProto:
