@@ -7,12 +7,15 @@ that settings are checked, and weights applied, without it.
 from dataclasses import dataclass
 from typing import Any
 
-from faststyle.errors import ConfigError, at_least, one_of
+from faststyle.errors import ConfigError, at_least, between, one_of
 from faststyle.network_config import SMALLEST_SIDE, NetworkConfig
 
 METADATA_KEY = "faststyle"  # of the JSON in the metadata of a weights file or an ONNX graph
 AUTO = "auto"  # of loss networks: VGG-19 where its weights are given or cached, else the compact one
 LOSS_NETWORKS = ("compact", "vgg16", "vgg19", "resnet50")
+MOST_SIDE = 20_000  # pixels of what is asked for
+MOST_SEED = 2**32 - 1  # Lightning takes no larger one
+MOST_THREADS = 1024
 POOLINGS = ("max", "average")
 
 STATISTICS = ("moments", "gram", "covariance")  # of the style loss
@@ -53,7 +56,7 @@ class LossConfig:
     normalize: str
 
     def __post_init__(self) -> None:
-        at_least("loss.style_scales", self.style_scales, 1)
+        between("loss.style_scales", self.style_scales, 1, 8)
         one_of("loss.statistic", self.statistic, STATISTICS)
         one_of("loss.normalize", self.normalize, NORMALIZATIONS)
         for term, weight in self.weights.items():
@@ -93,7 +96,7 @@ class StyleConfig:
     source: str | None = None
 
     def __post_init__(self) -> None:
-        at_least("style.size", self.size, 32)
+        between("style.size", self.size, 32, MOST_SIDE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,9 +124,10 @@ class DataConfig:
     holdout: int
 
     def __post_init__(self) -> None:
-        at_least("data.image_size", self.image_size, SMALLEST_SIDE)
-        at_least("data.batch_size", self.batch_size, 1)
-        at_least("data.holdout", self.holdout, 0)
+        between("data.image_size", self.image_size, SMALLEST_SIDE, MOST_SIDE)
+        between("data.pack_size", self.pack_size, SMALLEST_SIDE, MOST_SIDE)
+        between("data.batch_size", self.batch_size, 1, 4096)
+        between("data.holdout", self.holdout, 0, 10_000)
         if self.pack_size < self.image_size:
             raise ConfigError(f"data.pack_size ({self.pack_size}) must be at least data.image_size ({self.image_size})")
 

@@ -73,7 +73,7 @@ def test_a_table_a_sheet_and_all_figures(
     [
         (["--recipe", "one", "seed=2"], "--recipe needs names that differ"),
         (["--recipe", "a/b", ""], "--recipe needs names that differ"),
-        (["--cpu-seconds", 0], "--cpu-seconds must be above 0"),
+        (["--cpu-seconds", 0], "argument --cpu-seconds: must be from 1 to"),
         (["--paintings", "nowhere.jpg"], "no picture nowhere.jpg"),
         (["--images", "nowhere"], "no picture nowhere"),
     ],

@@ -89,11 +89,11 @@ def test_a_bad_checkpoint_leaves_the_output(
     ("arguments", "words"),
     [
         ([], "nothing to do"),
-        (["photo.jpg", "--size", "0"], "--size must be at least 1"),
+        (["photo.jpg", "--size", "0"], "--size: must be from 1 to 20,000"),
         (["photo.jpg", "--mask", "black.png"], "black.png is empty"),
         (["photo.jpg", "--mask", "nowhere.png"], "no picture nowhere.png"),
         (["photo.jpg", "--mask", "sky.png", "--mask", "sky.png"], "1 checkpoints need as many masks or one less"),
-        (["photo.jpg", "--mask", "sky.png", "--feather", "-1"], "at least 0 pixels"),
+        (["photo.jpg", "--mask", "sky.png", "--feather", "-1"], "--feather: must be from 0 to 20,000"),
         (["photo.jpg", "--memory", "much"], "--memory must be like 4G or 500M, found 'much'"),
         (["photo.jpg", "--output", "a.gif"], "suffix must be one of"),
         (["photo.jpg", "--checkpoint", "mona_lisa"], "no checkpoint mona_lisa; shipped styles: "),

@@ -30,8 +30,8 @@ def test_a_multirun_and_its_sheet(photo: Path, tmp_path: Path, capsys: pytest.Ca
     ("arguments", "words"),
     [
         (["nowhere"], "no finished runs below nowhere"),
-        (["nowhere", "--width", "63"], "--width must be at least 64, --columns at least 1"),
-        (["nowhere", "--columns", "0"], "--width must be at least 64, --columns at least 1"),
+        (["nowhere", "--width", "63"], "argument --width: must be from 64 to 20,000"),
+        (["nowhere", "--columns", "0"], "argument --columns: must be from 1 to 1,000"),
     ],
 )
 def test_what_cannot_work_is_one_line(arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,10 +2,12 @@
 
 import argparse
 import logging
+import re
+from collections.abc import Callable
 
 import pytest
 
-from faststyle.commands.terminal import build_parser, log_to_terminal, one_line_errors, run_parsed
+from faststyle.commands.terminal import build_parser, log_to_terminal, one_line_errors, pixels, real, run_parsed, whole
 from faststyle.errors import FaststyleError, ImageError
 
 
@@ -89,6 +91,26 @@ def test_a_wrong_option_is_one_line(argv: list[str], words: str, capsys: pytest.
     out, error = capsys.readouterr()
     assert out == ""
     assert error == f"error: {words} lists the options\n"
+
+
+@pytest.mark.parametrize(
+    ("kind", "good", "bad"),
+    [
+        (whole(1, 9), {"1": 1, " 9": 9}, ["0", "10", "-1", "1.5", "", "inf", "1e1", "9" * 5000]),
+        (pixels(32), {"32": 32, "20000": 20000}, ["31", "1" + "0" * 30]),
+        (real(0, 2.5), {"0": 0, "2.5": 2.5, "1e-9": 1e-9}, ["-1e-9", "2.51", "nan", "inf", "-inf", "1e400", "x"]),
+    ],
+)
+def test_numbers_within_bounds(
+    kind: Callable[[str], float], good: dict[str, float], bad: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    parser = build_parser("paint", "Paint a picture.")
+    parser.add_argument("--n", type=kind)
+    assert {text: parser.parse_args(["--n", text]).n for text in good} == good
+    for text in bad:
+        with pytest.raises(SystemExit):
+            parser.parse_args([f"--n={text}"])
+        assert re.match(r"error: argument --n: (must be from|invalid \w+ value).*\n$", capsys.readouterr().err), text
 
 
 @pytest.mark.parametrize(("returned", "code"), [(None, 0), (0, 0), (1, 1)])

@@ -91,3 +91,11 @@ def test_a_wrong_mode_fails(
     monkeypatch.setitem(table, "style", wrong)
     with pytest.raises(AssertionError):
         check_mode("style")
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_single_pixel_has_colours_to_keep(mode: str) -> None:
+    one, other = np.full((1, 1, 3), 9, np.uint8), np.full((1, 1, 3), 200, np.uint8)
+    for change in (BEFORE[mode], AFTER[mode]):
+        assert change(one, other).shape == (1, 1, 3)
+    np.testing.assert_array_equal(AFTER["histogram"](one, other), other)

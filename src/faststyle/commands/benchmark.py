@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
-from faststyle.commands.terminal import build_parser, run_parsed
+from faststyle.commands.terminal import build_parser, pixels, run_parsed, whole
+from faststyle.config import MOST_THREADS
 from faststyle.errors import ConfigError, ImageError
 from faststyle.inference.backends import AUTO, BACKENDS
 
@@ -34,15 +35,15 @@ def parse(argv: list[str]) -> argparse.Namespace:
         "Loss networks have random weights.",
     )
     _add_rounds(train, 5, "counted steps of each")
-    train.add_argument("--size", type=positive, default=256, help="crops in pixels; default: %(default)s")
-    train.add_argument("--batch-size", type=positive, default=4, help="default: %(default)s")
-    train.add_argument("--threads", type=positive, help="default: torch's own choice")
+    train.add_argument("--size", type=pixels(1), default=256, help="crops in pixels; default: %(default)s")
+    train.add_argument("--batch-size", type=whole(1, 1024), default=4, help="default: %(default)s")
+    train.add_argument("--threads", type=whole(1, MOST_THREADS), help="default: torch's own choice")
     train.add_argument("--only", choices=RECIPES, help="run one recipe and print its peak memory and its images/s")
 
     inference = kinds.add_parser("inference", help="milliseconds of a pass, in all back ends that are installed")
     _add_checkpoints(inference)
     _add_rounds(inference, 7, "counted passes of each")
-    inference.add_argument("--sizes", type=positive, nargs="+", default=[256, 512, 1024], help="default: 256 512 1024")
+    inference.add_argument("--sizes", type=pixels(1), nargs="+", default=[256, 512, 1024], help="default: 256 512 1024")
 
     process = kinds.add_parser("process", help="seconds of the whole process of stylize, for weights and exported")
     process.add_argument("photograph", type=Path, help="a picture")
@@ -64,16 +65,8 @@ def parse(argv: list[str]) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def positive(text: str) -> int:
-    """A whole number of at least 1."""
-    number = int(text)
-    if number < 1:
-        raise ValueError
-    return number
-
-
 def _add_rounds(parser: argparse.ArgumentParser, default: int, what: str) -> None:
-    parser.add_argument("--rounds", type=positive, default=default, help=f"{what}; default: %(default)s")
+    parser.add_argument("--rounds", type=whole(1, 10_000), default=default, help=f"{what}; default: %(default)s")
 
 
 def _add_checkpoints(parser: argparse.ArgumentParser) -> None:

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from faststyle.commands.terminal import build_parser, run_parsed
+from faststyle.commands.terminal import build_parser, pixels, run_parsed
 from faststyle.errors import ImageError
 
 
@@ -27,7 +27,12 @@ def parse(argv: list[str]) -> argparse.Namespace:
     add("--checkpoint", nargs="+", default=[], type=Path, metavar="FILE", help="weights that stylise the photographs")
     add("--layers", nargs="+", metavar="LAYER", help="to compare; default: those of the default loss")
     add("--fit", type=Path, metavar="DIR", help="pictures to fit the linear maps on; default: the first half of DIR")
-    add("--size", type=int, default=256, help="shorter side of all pictures in pixels; default: %(default)s")
+    add(
+        "--size",
+        type=pixels(32),
+        default=256,
+        help="shorter side of all pictures in pixels; default: %(default)s",
+    )
     return parser.parse_args(argv)
 
 

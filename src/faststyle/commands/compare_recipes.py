@@ -6,7 +6,8 @@ import shlex
 from pathlib import Path
 
 from faststyle.commands.evaluate import find_photographs, load
-from faststyle.commands.terminal import build_parser, run_parsed
+from faststyle.commands.terminal import build_parser, pixels, real, run_parsed, whole
+from faststyle.config import MOST_SEED
 from faststyle.errors import ConfigError, ImageError
 from faststyle.resources import ROOT
 
@@ -36,16 +37,35 @@ def parse(argv: list[str]) -> argparse.Namespace:
     add("--recipe", nargs=2, action="append", required=True, metavar=("NAME", "OVERRIDES"),
         help="overrides of faststyle train, in quotes")  # fmt: skip
     add("--paintings", nargs="+", type=Path, default=PAINTINGS, metavar="FILE", help="default: the four in paintings/")
-    add("--style-size", type=int, help="shorter side of the paintings, in training and measuring; default: conf/'s")
+    add(
+        "--style-size",
+        type=pixels(32),
+        help="shorter side of the paintings, in training and measuring; default: conf/'s",
+    )
     add("--data", required=True, metavar="PATH", help="photographs to train on: data.root")
     add("--images", required=True, type=Path, metavar="PATH", help="photographs to measure on: a folder, or one")
-    add("--cpu-seconds", type=float, default=600, help="of each training, of all its threads; default: %(default)s")
-    add("--size", type=int, default=512, help="shorter side of the measured photographs; default: %(default)s")
+    add(
+        "--cpu-seconds",
+        type=real(1, 1e7),
+        default=600,
+        help="of each training, of all its threads; default: %(default)s",
+    )
+    add(
+        "--size",
+        type=pixels(32),
+        default=512,
+        help="shorter side of the measured photographs; default: %(default)s",
+    )
     add("--loss-network", default="auto", help="that measures; default: vgg19 if its weights are given or cached")
     add("--weights", default="default", help="file of its weights")
-    add("--style-weight", type=float, default=10, help="in the objective; default: %(default)s")
-    add("--iterations", type=int, default=0, help="of image optimisation at most; default: none")
-    add("--blind", type=int, metavar="SEED", help="shuffle the rows of the sheets; which is which stands in JSON only")
+    add("--style-weight", type=real(0, 1e12), default=10, help="in the objective; default: %(default)s")
+    add("--iterations", type=whole(0, 100_000), default=0, help="of image optimisation at most; default: none")
+    add(
+        "--blind",
+        type=whole(0, MOST_SEED),
+        metavar="SEED",
+        help="shuffle the rows of the sheets; which is which stands in JSON only",
+    )
     add("--output", type=Path, default=Path("runs/recipes"), metavar="DIR", help="default: %(default)s")
     return parser.parse_args(argv)
 
@@ -55,8 +75,6 @@ def check(args: argparse.Namespace) -> None:
     names = [name for name, _ in args.recipe]
     if len(set(names)) < len(names) or not all(name.isidentifier() for name in names):
         raise ConfigError(f"--recipe needs names that differ, of letters, digits and _; found {', '.join(names)}")
-    if args.cpu_seconds <= 0 or args.size < 32 or args.iterations < 0:
-        raise ConfigError("--cpu-seconds must be above 0, --size at least 32, --iterations at least 0")
     if missing := [str(path) for path in args.paintings if not path.is_file()]:
         raise ImageError(f"no picture {missing[0]}")
 

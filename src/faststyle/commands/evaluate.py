@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from faststyle.commands.terminal import build_parser, run_parsed
+from faststyle.commands.terminal import build_parser, pixels, real, run_parsed, whole
 from faststyle.errors import ConfigError, ImageError
 from faststyle.files import check_output, replacing
 
@@ -43,14 +43,28 @@ def parse(argv: list[str]) -> argparse.Namespace:
     add("--loss-network", default="auto", help="auto, vgg16, vgg19, resnet50 or compact; default: vgg19 if its "
         "weights are given or cached, else compact")  # fmt: skip
     add("--weights", default="default", help="file of the loss network's weights; default: torchvision's, downloaded")
-    add("--size", type=int, default=256, help="shorter side of the photographs in pixels; default: %(default)s")
+    add(
+        "--size",
+        type=pixels(SMALLEST_SIZE),
+        default=256,
+        help="shorter side of the photographs in pixels; default: %(default)s",
+    )
     add(
         "--style-size",
-        type=int,
+        type=pixels(SMALLEST_SIZE),
         help="shorter side of the painting; default: the first checkpoint's, else that of conf/",
     )
-    add("--style-weight", type=float, help="in the objective; default: the first checkpoint's, else that of conf/")
-    add("--iterations", type=int, default=40, help="of image optimisation at most; 0 for none; default: %(default)s")
+    add(
+        "--style-weight",
+        type=real(0, 1e12),
+        help="in the objective; default: the first checkpoint's, else that of conf/",
+    )
+    add(
+        "--iterations",
+        type=whole(0, 100_000),
+        default=40,
+        help="of image optimisation at most; 0 for none; default: %(default)s",
+    )
     add("--json", type=Path, metavar="FILE", help="write all figures there, too")
     add("--overwrite", action="store_true", help="replace existing results")
     add("--plot", type=Path, metavar="PNG", help="objective against iterations, each checkpoint as a level line")
@@ -64,10 +78,6 @@ def check(args: argparse.Namespace) -> None:
     for path, suffix in ((args.json, ".json"), (args.plot, ".png")):
         if path:
             check_output(path, [suffix], overwrite=args.overwrite, sources=[args.images, args.style])
-    if args.iterations < 0 or min(args.size, args.style_size or SMALLEST_SIZE) < SMALLEST_SIZE:
-        raise ConfigError(f"--size and --style-size must be at least {SMALLEST_SIZE} pixels, --iterations at least 0")
-    if args.style_weight is not None and not 0 <= args.style_weight < float("inf"):
-        raise ConfigError(f"--style-weight must be a number of at least 0, found {args.style_weight}")
     if args.stylized and args.images.is_dir():
         raise ImageError("--stylized needs the one photograph that was stylised as --images")
 

@@ -4,7 +4,7 @@ import argparse
 import logging
 from pathlib import Path
 
-from faststyle.commands.terminal import build_parser, run_parsed
+from faststyle.commands.terminal import build_parser, pixels, run_parsed
 from faststyle.resources import COMMAND, cache_folder
 
 URL = "http://images.cocodataset.org/zips/train2017.zip"
@@ -27,7 +27,12 @@ def parse(argv: list[str]) -> argparse.Namespace:
     zip_file, packs = cache_folder() / "coco2017" / "train2017.zip", cache_folder() / "packs"  # as in conf/
     add("--zip", type=Path, default=zip_file, help="download to here; default: %(default)s")
     add("--cache-dir", type=Path, default=packs, help="where the pack goes; default: %(default)s")
-    add("--pack-size", type=int, default=288, help="shorter side in pixels, 1.125 x the crops; default: %(default)s")
+    add(
+        "--pack-size",
+        type=pixels(16),
+        default=288,
+        help="shorter side in pixels, 1.125 x the crops; default: %(default)s",
+    )
     return parser.parse_args(argv)
 
 

@@ -5,7 +5,8 @@ import re
 import sys
 from pathlib import Path
 
-from faststyle.commands.terminal import build_parser, run_parsed
+from faststyle.commands.terminal import build_parser, pixels, real, run_parsed
+from faststyle.config import MOST_SIDE
 from faststyle.errors import ConfigError, ImageError
 from faststyle.inference.backends import AUTO, BACKENDS, DEVICES, OPTIONS
 
@@ -40,7 +41,13 @@ def parse(argv: list[str]) -> argparse.Namespace:
         help="the style goes where it is white, the photograph stays elsewhere; one for each checkpoint, or one less: "
         "the last checkpoint then has the rest",
     )
-    add("--feather", type=float, default=0, metavar="PIXELS", help="soften the masks' edges; default: as they are")
+    add(
+        "--feather",
+        type=real(0, MOST_SIDE),
+        default=0,
+        metavar="PIXELS",
+        help="soften the masks' edges; default: as they are",
+    )
     add(
         "--preserve-color",
         nargs="?",
@@ -51,7 +58,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
         "with the photograph's mean and covariance of colours",
     )
     add("--output", required=True, type=Path, help="a file (.jpg .png .webp .tif .bmp), or a folder for several inputs")
-    add("--size", type=int, help="resize the shorter side to this many pixels first; default: as it is")
+    add("--size", type=pixels(1), help="resize the shorter side to this many pixels first; default: as it is")
     add("--device", choices=DEVICES, default=AUTO, help="default: a GPU if there is one")
     add("--memory", help="larger pictures go in strips; default: 4G, or what a GPU has free")
     add(
@@ -72,7 +79,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
     existing.add_argument("--overwrite", action="store_true", help="replace existing outputs")
     existing.add_argument("--resume", action="store_true", help="leave out pictures whose output exists")
     add("--manifest", type=Path, metavar="FILE", help="add a JSON line for each picture: input, output, ms, error")
-    add("--max-megapixels", type=float, help="refuse larger inputs; default: 200")
+    add("--max-megapixels", type=real(0, 1e6), help="refuse larger inputs; default: 200")
     return parser.parse_args(argv)
 
 
@@ -101,8 +108,6 @@ def stylize(args: argparse.Namespace) -> int:
     inputs = [*args.inputs, *([sample_photograph(args.sample)] if args.sample else [])]
     if not inputs:
         raise ImageError("nothing to do: give picture files or folders, or --sample astronaut")
-    if args.size is not None and args.size < 1:
-        raise ConfigError(f"--size must be at least 1 pixel, found {args.size}")
     jobs = plan(inputs, args.output, overwrite=args.overwrite, resume=args.resume)
     if not jobs:
         print(f"nothing left to do: all outputs are in {args.output}")

@@ -3,8 +3,7 @@
 import argparse
 from pathlib import Path
 
-from faststyle.commands.terminal import build_parser, run_parsed
-from faststyle.errors import ConfigError
+from faststyle.commands.terminal import build_parser, pixels, run_parsed, whole
 from faststyle.files import check_output
 
 
@@ -27,8 +26,8 @@ def parse(argv: list[str]) -> argparse.Namespace:
     add("folder", type=Path, metavar="RUN_DIR", help="the multirun's folder: runs/sweeps/DATE")
     add("--output", type=Path, metavar="FILE", help="default: sheet.png in RUN_DIR")
     add("--overwrite", action="store_true", help="replace an existing FILE")
-    add("--width", type=int, default=480, help="of one run's picture, in pixels; default: %(default)s")
-    add("--columns", type=int, default=3, help="runs side by side; default: %(default)s")
+    add("--width", type=pixels(64), default=480, help="of one run's picture, in pixels; default: %(default)s")
+    add("--columns", type=whole(1, 1000), default=3, help="runs side by side; default: %(default)s")
     return parser.parse_args(argv)
 
 
@@ -37,8 +36,6 @@ def draw_sheet(args: argparse.Namespace) -> None:
     from faststyle.evaluation.sweep_sheet import read_runs, sheet, table
     from faststyle.imaging.images import WRITERS, write_picture
 
-    if args.width < 64 or args.columns < 1:
-        raise ConfigError("--width must be at least 64, --columns at least 1")
     output = args.folder / "sheet.png"
     if args.output:
         output = check_output(args.output, WRITERS, overwrite=args.overwrite)

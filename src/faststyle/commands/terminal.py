@@ -6,8 +6,9 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
+from faststyle.config import MOST_SIDE
 from faststyle.errors import FaststyleError
 
 
@@ -25,6 +26,38 @@ def build_parser(command: str, description: str, **settings: Any) -> argparse.Ar
     parser = Parser(prog=f"faststyle {command}", description=description, **settings)
     parser.add_argument("--debug", action="store_true", help="tracebacks in place of one-line errors")
     return parser
+
+
+def whole(least: int, most: int) -> Callable[[str], int]:
+    """The type of an option that is a whole number within bounds."""
+
+    def whole_number(text: str) -> int:
+        return _within(int(text), least, most)
+
+    return whole_number
+
+
+def pixels(least: int) -> Callable[[str], int]:
+    """The type of an option that is a side of a picture."""
+    return whole(least, MOST_SIDE)
+
+
+def real(least: float, most: float) -> Callable[[str], float]:
+    """The type of an option that is a number within bounds."""
+
+    def number(text: str) -> float:
+        return _within(float(text), least, most)
+
+    return number
+
+
+Number = TypeVar("Number", int, float)
+
+
+def _within(value: Number, least: Number, most: Number) -> Number:
+    if not least <= value <= most:
+        raise argparse.ArgumentTypeError(f"must be from {least:,.15g} to {most:,.15g}")
+    return value
 
 
 def run_parsed(args: argparse.Namespace, main: Callable[[argparse.Namespace], int | None]) -> int:

@@ -10,7 +10,11 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from faststyle.config import (
+    AUTO,
     LAYER_TERMS,
+    MOST_SEED,
+    MOST_SIDE,
+    MOST_THREADS,
     DataConfig,
     LossConfig,
     LossNetworkConfig,
@@ -18,7 +22,7 @@ from faststyle.config import (
     PolicyConfig,
     StyleConfig,
 )
-from faststyle.errors import ConfigError, at_least, one_of
+from faststyle.errors import ConfigError, between, one_of
 from faststyle.imaging.color import MODES
 from faststyle.imaging.sample_photos import sample_photograph
 from faststyle.network_config import NetworkConfig
@@ -35,6 +39,17 @@ RESOLVERS = {
 }
 for _name, _resolver in RESOLVERS.items():
     OmegaConf.register_new_resolver(_name, _resolver, replace=True)
+
+
+MOST_STEPS = 10**9
+ALL_DEVICES = -1
+PRECISIONS = (AUTO, "32-true", "bf16-mixed", "16-mixed")
+
+
+def check_threads(key: str, threads: int | None) -> None:
+    """Raises ``ConfigError`` on more than a process can have. None, or 0: one a core."""
+    if threads:
+        between(key, threads, 1, MOST_THREADS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,8 +70,12 @@ class TrainerConfig:
 
     def __post_init__(self) -> None:
         for key in ("max_steps", "log_every_n_steps", "checkpoint_every", "sample_every"):
-            at_least(f"trainer.{key}", getattr(self, key), 1)
-        at_least("trainer.threads", self.threads or 1, 1)
+            between(f"trainer.{key}", getattr(self, key), 1, MOST_STEPS)
+        check_threads("trainer.threads", self.threads)
+        one_of("trainer.precision", self.precision, PRECISIONS)
+        if self.devices != ALL_DEVICES:
+            between("trainer.devices", self.devices, 1, 1024)
+        between("trainer.num_nodes", self.num_nodes, 1, 10_000)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,6 +111,9 @@ class TrainConfig:
     cache_dir: str
     debug: bool
 
+    def __post_init__(self) -> None:
+        between("seed", self.seed, 0, MOST_SEED)
+
 
 @dataclass(frozen=True, kw_only=True)
 class DistillConfig:
@@ -116,6 +138,9 @@ class DistillConfig:
     run_dir: str
     cache_dir: str
     debug: bool
+
+    def __post_init__(self) -> None:
+        between("seed", self.seed, 0, MOST_SEED)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,10 +181,11 @@ class OptimizeConfig:
     debug: bool
 
     def __post_init__(self) -> None:
-        at_least("image_size", self.image_size, 32)
-        for key in ("steps", "scales", "every"):
-            at_least(key, getattr(self, key), 1)
-        at_least("threads", self.threads or 1, 1)
+        between("image_size", self.image_size, 32, MOST_SIDE)
+        for key, most in (("steps", MOST_STEPS), ("every", MOST_STEPS), ("scales", 8)):
+            between(key, getattr(self, key), 1, most)
+        between("seed", self.seed, 0, MOST_SEED)
+        check_threads("threads", self.threads)
         one_of("color", self.color, MODES)
         if self.learning_rate is not None and not self.learning_rate > 0:
             raise ConfigError(f"learning_rate must be above 0, found {self.learning_rate}")

@@ -40,7 +40,7 @@ def keep_chroma(stylized: RGB, photograph: RGB) -> RGB:
 def match_colors(rgb: RGB, target: RGB) -> RGB:
     """``rgb`` through the linear map that gives its pixels the mean and covariance of ``target``'s; any two sizes."""
     pixels, wanted = rgb.reshape(-1, 3).astype(np.float64), target.reshape(-1, 3).astype(np.float64)
-    map_ = _root(np.cov(wanted.T)) @ np.linalg.inv(_root(np.cov(pixels.T)))
+    map_ = _root(np.cov(wanted.T, bias=True)) @ np.linalg.inv(_root(np.cov(pixels.T, bias=True)))
     matched = (pixels - pixels.mean(0)) @ map_.T + wanted.mean(0)
     return _pixels(matched).reshape(rgb.shape)
 
