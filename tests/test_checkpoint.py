@@ -119,6 +119,15 @@ def test_a_lightning_checkpoint(network: TransformerNet, tmp_path: Path) -> None
         assert torch.equal(value, network.state_dict()[name])  # not rounded
 
 
+def test_a_lightning_checkpoint_of_channels_last(network: TransformerNet, tmp_path: Path) -> None:
+    """As training leaves it."""
+    state = network.to(memory_format=torch.channels_last).state_dict()
+    recipe = {"network": asdict(network.config)}
+    torch.save({"state_dict": state, "hyper_parameters": {"format": 2, "recipe": recipe}}, tmp_path / "a.ckpt")
+    loaded = read_checkpoint(tmp_path / "a.ckpt").build_network().state_dict()
+    assert all(torch.equal(value, loaded[name]) for name, value in state.items())
+
+
 def test_a_lightning_checkpoint_without_torch(network: TransformerNet, tmp_path: Path) -> None:
     save_lightning(tmp_path / "last.ckpt", network, {"format": 2, "recipe": asdict(make_recipe())})
     with pytest.MonkeyPatch.context() as patch:
