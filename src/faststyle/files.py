@@ -69,6 +69,18 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def reserve(path: Path, size: int) -> None:
+    """Makes a file of so many bytes, zeros, that are there: mapped without them, a full disk kills the process.
+
+    Raises ``OSError``.
+    """
+    with path.open("wb") as file:
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(file.fileno(), 0, size)
+        else:
+            file.truncate(size)
+
+
 @cache
 def _clear_temporaries(folder: Path) -> None:
     """Removes temporary files whose process is gone; once, since folders may hold a million pictures."""

@@ -140,9 +140,7 @@ def test_the_trainer_has_the_logger(kind: str, settings: TrainConfig, tmp_path: 
     assert isinstance(logger, PictureLogger)
 
 
-@pytest.mark.parametrize(
-    "change", [{"accelerator": "warp"}, {"precision": "7"}, {"strategy": "magic"}, {"devices": 0}, {"num_nodes": 0}]
-)
+@pytest.mark.parametrize("change", [{"accelerator": "warp"}, {"strategy": "magic"}])
 def test_a_bad_trainer_setting_is_one_line(change: dict[str, object], settings: TrainConfig, tmp_path: Path) -> None:
     config = replace(settings.trainer, **change)  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="^trainer: ") as caught:

@@ -255,7 +255,7 @@ def test_resume_auto_takes_the_newest_of_this_run_then_of_its_siblings(
     for date, name in ((1, "own/checkpoints/b.ckpt"), (2, "own/checkpoints/a.ckpt"), (3, "other/checkpoints/c.ckpt")):
         path = tmp_path / "runs" / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
+        torch.save({}, path)
         os.utime(path, (date, date))
     assert find_checkpoint("auto", own) == own / "checkpoints" / "a.ckpt"
     assert find_checkpoint("auto", tmp_path / "runs" / "new") == tmp_path / "runs" / "other" / "checkpoints" / "c.ckpt"

@@ -178,6 +178,8 @@ def test_other_overrides_stay(override: str) -> None:
             for seed in (-1, 10**20)
         ),
         ("train", "trainer.threads", 100000, "trainer.threads must be from 1 to 1024, found 100000"),
+        ("train", "trainer.devices", 0, "trainer.devices must be from 1 to 1024, found 0"),
+        ("train", "trainer.num_nodes", 0, "trainer.num_nodes must be from 1 to 10000, found 0"),
         ("train", "trainer.devices", -2, "trainer.devices must be from 1 to 1024, found -2"),
         ("train", "trainer.precision", "64-true", "trainer.precision must be one of auto, 32-true"),
     ],

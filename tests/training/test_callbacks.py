@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from faststyle.errors import NonFiniteLossError
-from faststyle.training.callbacks import NonFiniteGuard, SampleGrid, TrainingBar, newest_checkpoint
+from faststyle.training.callbacks import NonFiniteGuard, SampleGrid, TrainingBar, WholeCheckpoints, newest_checkpoint
 from helpers import noise
 
 WELL = SimpleNamespace(state_dict=lambda: {"weight": torch.ones(3)})
@@ -23,7 +23,7 @@ def feed(guard: NonFiniteGuard, losses: list[float], module: SimpleNamespace = W
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf"), float("-inf")])
 def test_guard_names_the_step_and_the_last_good_checkpoint(bad: float, tmp_path: Path) -> None:
-    (tmp_path / "step-000002.ckpt").touch()
+    torch.save({}, tmp_path / "step-000002.ckpt")
     with pytest.raises(NonFiniteLossError, match=r"at step 3: .*last good checkpoint: .*step-000002\.ckpt"):
         feed(NonFiniteGuard(tmp_path, every=100), [1.0, 2.0, bad, 1.0])
 
@@ -85,10 +85,26 @@ def test_other_ranks_and_no_photographs_draw_nothing(rank: int, count: int, tmp_
     assert not list(tmp_path.iterdir())
 
 
-def test_newest_checkpoint(tmp_path: Path) -> None:
+def test_newest_checkpoint(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     assert newest_checkpoint(tmp_path, "*/*.ckpt") is None
     for date, name in ((3, "b/step-000001.ckpt"), (2, "a/step-000009.ckpt"), (9, "a/notes.txt"), (9, "x.ckpt")):
         (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).touch()
+        torch.save({}, tmp_path / name)
         os.utime(tmp_path / name, (date, date))
     assert newest_checkpoint(tmp_path, "*/*.ckpt") == tmp_path / "b" / "step-000001.ckpt"
+    newest = tmp_path / "b" / "step-000001.ckpt"
+    newest.write_bytes(newest.read_bytes()[:-3])
+    assert newest_checkpoint(tmp_path, "*/*.ckpt") == tmp_path / "a" / "step-000009.ckpt"
+    assert caplog.messages == [f"passed over: {newest} is damaged"]
+
+
+def test_a_checkpoint_takes_the_place_of_those_before_or_leaves_them(tmp_path: Path) -> None:
+    """Also of what a killed run left; beside the target, so that another file system does not matter."""
+    for name in ("step-000001.ckpt", "step-000002.ckpt", "mine.ckpt"):
+        (tmp_path / name).touch()
+    with pytest.raises(AttributeError):  # what cannot be pickled
+        WholeCheckpoints().save_checkpoint({"a": lambda: 1}, tmp_path / "step-000003.ckpt")
+    assert {path.name for path in tmp_path.iterdir()} == {"step-000001.ckpt", "step-000002.ckpt", "mine.ckpt"}
+    WholeCheckpoints().save_checkpoint({"a": torch.ones(2)}, tmp_path / "step-000003.ckpt")
+    assert {path.name for path in tmp_path.iterdir()} == {"step-000003.ckpt", "mine.ckpt"}
+    assert torch.load(tmp_path / "step-000003.ckpt")["a"].sum() == 2

@@ -1,5 +1,6 @@
 """The pack: what is in it, damaged pictures, when it is built again, and that several who want it build it once."""
 
+import errno
 import json
 import os
 import shutil
@@ -101,6 +102,47 @@ def test_another_format_is_rebuilt(photos: Path, tmp_path: Path) -> None:
     (index,) = tmp_path.rglob("index.json")
     index.write_text(json.dumps({"format": 0}))
     assert len(make_pack(photos, 36, tmp_path).names) == 6
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{", b"[]", b"null", b"[" * 10**5, b"9" * 10**5, b"\xff", "names", "skipped", "no names", "format"],
+)
+def test_a_damaged_index_is_built_anew(content: bytes | str, photos: Path, tmp_path: Path) -> None:
+    whole = make_pack(photos, 36, tmp_path)
+    (index,) = tmp_path.rglob("index.json")
+    good = json.loads(index.read_text())
+    changes: dict[str, dict[str, object]] = {
+        "names": {"names": [1] * 6},
+        "skipped": {"skipped": 5},
+        "no names": {"names": []},
+        "format": {"format": []},
+    }
+    index.write_bytes(content if isinstance(content, bytes) else json.dumps(good | changes[content]).encode())
+    again = make_pack(photos, 36, tmp_path)
+    assert again.names == whole.names
+    assert json.loads(index.read_text()) == good
+
+
+@pytest.mark.parametrize("size", [None, 0, 1000])
+def test_damaged_pixels_are_built_anew(
+    size: int | None, photos: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    whole = make_pack(photos, 36, tmp_path).pixels.copy()
+    (pixels,) = tmp_path.rglob("pixels.u8")
+    pixels.unlink() if size is None else os.truncate(pixels, size)
+    assert np.array_equal(make_pack(photos, 36, tmp_path).pixels, whole)
+    assert "is damaged and built anew" in caplog.text
+
+
+def test_a_full_disk_is_one_line(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    with pytest.raises(DataError, match=r"cannot write the pack .*: No space left on device$"):
+        make_pack(photos, 36, tmp_path)
+    assert {path.name for path in tmp_path.rglob("*") if path.is_file()} <= {"lock"}
 
 
 def test_a_source_of_nothing_but_damaged_pictures_is_refused(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from faststyle.losses.perceptual_loss import needed_layers
 from faststyle.modeling.loss_network import VGG, Compact, LossNetwork, choose_architecture, load_loss_network
 from faststyle.modeling.transformer_net import TransformerNet
 from faststyle.network_config import NetworkConfig
-from faststyle.training.callbacks import NonFiniteGuard
+from faststyle.training.callbacks import NonFiniteGuard, WholeCheckpoints
 from faststyle.training.hardware import bf16_is_faster
 from faststyle.training.loggers import LOGGERS
 
@@ -102,6 +102,7 @@ def build_trainer(
             logger=LOGGERS[logger.kind].build(run_dir, logger.project, logger.offline),
             default_root_dir=run_dir,
             enable_model_summary=False,
+            plugins=[WholeCheckpoints()],
         )
     except (MisconfigurationException, ValueError) as error:  # what Lightning raises on a bad setting
         raise ConfigError(f"trainer: {str(error).splitlines()[0]}") from error

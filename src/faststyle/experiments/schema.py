@@ -43,7 +43,7 @@ for _name, _resolver in RESOLVERS.items():
 
 MOST_STEPS = 10**9
 ALL_DEVICES = -1
-PRECISIONS = (AUTO, "32-true", "bf16-mixed", "16-mixed")
+PRECISIONS = (AUTO, "32-true", "bf16-mixed", "bf16-true", "16-mixed")
 
 
 def check_threads(key: str, threads: int | None) -> None:

@@ -2,6 +2,7 @@
 
 import logging
 import time
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,12 @@ import torch
 from numpy.typing import NDArray
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.callbacks import ProgressBar
+from pytorch_lightning.plugins.io import TorchCheckpointIO
 from torch import Tensor
 from tqdm import tqdm
 
 from faststyle.errors import NonFiniteLossError
+from faststyle.files import replacing
 from faststyle.imaging.images import contact_sheet, resize_to, write_picture
 from faststyle.modeling.pixels import to_images, to_pixels
 from faststyle.signals import Interruption
@@ -165,6 +168,23 @@ class StopOnSignal(Callback):
         self.interruption.leave()
 
 
+class WholeCheckpoints(TorchCheckpointIO):
+    """Writes beside the target and renames: Lightning writes to the temporary folder and moves, which across file
+    systems copies, and leaves half a checkpoint where it is killed. Keeps the newest, whatever earlier runs left."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        path = Path(path)
+        with replacing(path) as temporary, temporary.open("wb") as file:  # from a name, it would name what is inside
+            torch.save(checkpoint, file)
+        for older in path.parent.glob("step-*.ckpt"):
+            if older != path:
+                older.unlink(missing_ok=True)
+
+
 def newest_checkpoint(folder: Path, pattern: str) -> Path | None:
-    """The file written last of those in ``folder`` that match ``pattern``."""
-    return max(folder.glob(pattern), key=lambda path: path.stat().st_mtime, default=None)
+    """The whole file written last of those in ``folder`` that match ``pattern``; tells of half ones."""
+    for path in sorted(folder.glob(pattern), key=lambda path: path.stat().st_mtime, reverse=True):
+        if zipfile.is_zipfile(path):  # its directory is at the end
+            return path
+        log.warning("passed over: %s is damaged", path)
+    return None

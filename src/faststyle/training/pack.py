@@ -6,8 +6,6 @@ Training reads only the pack, so that an epoch never waits for a decoder nor mee
 import json
 import logging
 import os
-import zipfile
-import zlib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +17,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from faststyle.errors import DataError, ImageError
-from faststyle.files import replacing
+from faststyle.files import replacing, reserve
 from faststyle.imaging.images import center_square, decode_picture
 from faststyle.training.sources import Photographs
 
@@ -47,7 +45,7 @@ def load_pack(photographs: Photographs, size: int, cache_dir: str | Path) -> Pac
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(folder / "lock"):
-            index = _read_index(folder) or _build(photographs, size, folder)
+            index = _read_index(folder, size) or _build(photographs, size, folder)
     except OSError as error:
         raise DataError(f"cannot write the pack {folder}: {error.strerror or error}") from error
     names = index["names"]
@@ -55,11 +53,27 @@ def load_pack(photographs: Photographs, size: int, cache_dir: str | Path) -> Pac
     return Pack(pixels, names, index["skipped"])
 
 
-def _read_index(folder: Path) -> dict[str, Any] | None:
-    """Reads the index; None if there is no pack of this format."""
-    path = folder / "index.json"
-    index: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {}
-    return index if index.get("format") == FORMAT else None
+def _read_index(folder: Path, size: int) -> dict[str, Any] | None:
+    """Reads the index; None if there is no whole pack of this format."""
+    path, pixels = folder / "index.json", folder / "pixels.u8"
+    if not path.is_file():
+        return None
+    try:
+        index: dict[str, Any] = json.loads(path.read_bytes())
+        whole = len(index["names"]) * size * size * 3 == pixels.stat().st_size > 0
+        if whole and all(isinstance(name, str) for name in (*index["names"], *index["skipped"].values())):
+            return index if index["format"] == FORMAT else None
+    except (
+        OSError,
+        ValueError,
+        TypeError,
+        KeyError,
+        AttributeError,
+        RecursionError,
+    ):
+        pass  # truncated, or of another structure
+    log.warning("the pack %s is damaged and built anew", folder)
+    return None
 
 
 def _build(photographs: Photographs, size: int, folder: Path) -> dict[str, Any]:
@@ -86,13 +100,14 @@ def _build(photographs: Photographs, size: int, folder: Path) -> dict[str, Any]:
 def _decode(photographs: Photographs, size: int, path: Path) -> list[str | None]:
     """Every picture into its row of a new file, on all cores. Returns each one's error, None where it is well."""
     count = len(photographs.names)
-    pixels = np.memmap(path, dtype=np.uint8, mode="w+", shape=(count, size, size, 3))
+    reserve(path, count * size * size * 3)
+    pixels = np.memmap(path, dtype=np.uint8, mode="r+", shape=(count, size, size, 3))
 
     def decode(row: int) -> str | None:
         name = photographs.names[row]
         try:
             pixels[row] = center_square(decode_picture(photographs.read(name), name=name), size)
-        except (ImageError, OSError, zipfile.BadZipFile, zlib.error) as error:
+        except (ImageError, DataError) as error:
             return str(error)
         return None
 

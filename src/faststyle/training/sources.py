@@ -1,7 +1,9 @@
 """Where photographs come from. A new kind of source is a row in ``SOURCES``."""
 
 import hashlib
+import lzma
 import zipfile
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +12,9 @@ from faststyle.errors import DataError
 from faststyle.imaging.images import SUFFIXES, find_pictures
 from faststyle.imaging.sample_photos import read_sample_crop, sample_crop_names
 
+MOST_BYTES = 500 * 10**6  # of one photograph
+# by a member of a zip: also one that is encrypted (RuntimeError) or packed in an unknown way
+DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError, NotImplementedError)
 SAMPLE_SOURCE = "samples"  # as data.root: crops of the sample photographs
 
 
@@ -18,8 +23,8 @@ class Photographs:
     """A source's photographs, none of them hidden files.
 
     name: of the source, for people and for the pack. names: in order, the same at each opening. read: a file's content
-    by its name; may be called from several threads, and raises ``OSError``, ``zipfile.BadZipFile`` or ``zlib.error``
-    where that is damaged. fingerprint: of names, sizes and dates.
+    by its name; may be called from several threads, and raises ``DataError`` where that cannot be had. fingerprint: of
+    names, sizes and dates.
     """
 
     name: str
@@ -59,7 +64,15 @@ def _open_folder(root: Path) -> Photographs:
     names = [str(path.relative_to(root)) for path in files]
     stats = [path.stat() for path in files]
     stamps = [f"{name} {s.st_size} {s.st_mtime_ns}" for name, s in zip(names, stats, strict=True)]
-    return Photographs(root.name, names, lambda name: (root / name).read_bytes(), _digest(stamps))
+
+    def read(name: str) -> bytes:
+        try:
+            _check_size(name, (root / name).stat().st_size)
+            return (root / name).read_bytes()
+        except OSError as error:
+            raise DataError(f"{name} cannot be read ({error.strerror})") from error
+
+    return Photographs(root.name, names, read, _digest(stamps))
 
 
 def _open_zip(root: Path) -> Photographs:
@@ -70,10 +83,21 @@ def _open_zip(root: Path) -> Photographs:
         raise DataError(f"data.root: {root} is no whole zip file ({error})") from error
     infos = [i for i in archive.infolist() if Path(i.filename).suffix.lower() in SUFFIXES and not i.is_dir()]
     infos = sorted((i for i in infos if not _hidden(i.filename)), key=lambda i: i.filename)
-    if any(i.flag_bits & 1 for i in infos):
-        raise DataError(f"data.root: {root} is encrypted")
     stamps = [f"{i.filename} {i.file_size} {i.CRC}" for i in infos]
-    return Photographs(root.stem, [i.filename for i in infos], archive.read, _digest(stamps))
+
+    def read(name: str) -> bytes:
+        _check_size(name, archive.getinfo(name).file_size)
+        try:
+            return archive.read(name)
+        except (*DAMAGED, OSError) as error:
+            raise DataError(f"{name} cannot be read ({error})") from error
+
+    return Photographs(root.stem, [i.filename for i in infos], read, _digest(stamps))
+
+
+def _check_size(name: str, size: int) -> None:
+    if size > MOST_BYTES:
+        raise DataError(f"{name} has {size / 1e6:.0f} MB, the limit is {MOST_BYTES / 1e6:.0f}")
 
 
 def _hidden(name: str) -> bool:
