@@ -105,7 +105,7 @@ def test_a_bad_checkpoint_leaves_the_output(
         (["photo.jpg", "--backend", "onnxruntime", "--precision", "bfloat16"], "precision is an option of openvino"),
         (["photo.jpg", "--backend", "openvino", "--statistics", "sampled"], "statistics is an option of torch"),
         (["photo.jpg", "--backend", "onnxruntime", "--memory", "1M"], "pixels need --memory 0.2G in one piece"),
-        (["photo.jpg", "sky.png", "--output", "out", "--manifest", "."], "cannot write the manifest ."),
+        (["photo.jpg", "sky.png", "--output", "out", "--manifest", "."], "cannot write .: it is a folder"),
         (["photo.jpg", "--overwrite", "--resume"], "not allowed with argument"),
         (["photo.jpg", "--backend", "abacus"], "invalid choice: 'abacus'"),
     ],

@@ -13,7 +13,7 @@ from PIL import Image
 from faststyle.errors import ImageError, OutputError
 from faststyle.imaging.images import read_picture
 from faststyle.inference import batch
-from faststyle.inference.batch import plan, stylize_file, stylize_files
+from faststyle.inference.batch import plan, read_manifest, repair_manifest, stylize_file, stylize_files
 from faststyle.inference.stylizer import Stylizer
 from helpers import noise
 
@@ -82,14 +82,15 @@ def test_goes_on_past_bad_files(folder: Path, tmp_path: Path, tiny_style: Path) 
     jobs = plan([folder], tmp_path / "out")
     stylizer = Stylizer.load(tiny_style, device="cpu")
     manifest = tmp_path / "new" / "manifest.jsonl"
-    errors = stylize_files(stylizer, jobs, size=None, max_megapixels=1, manifest=manifest)
+    outcomes = stylize_files(stylizer, jobs, size=None, max_megapixels=1, manifest=manifest)
+    errors = {path for path, error in outcomes.items() if error}
     assert {path.name for path in errors} == {"aa.jpg", "b.png"}
+    assert set(outcomes) == {job.source for job in jobs}
     lines = [json.loads(line) for line in manifest.read_text().splitlines()]
     assert sorted(line["input"] for line in lines) == sorted(str(job.source) for job in jobs)  # once each
     assert {Path(line["input"]).name for line in lines if line["error"]} == {"aa.jpg", "b.png"}
     assert all((line["ms"] is None) == bool(line["error"]) for line in lines)
-    left = plan([folder], tmp_path / "out", resume=True)
-    assert {job.source for job in left} == set(errors)
+    assert read_manifest(manifest) == {str(job.target) for job in jobs if job.source not in errors}
     for job in jobs:
         if job.source in errors:
             assert not job.target.exists()
@@ -128,7 +129,8 @@ def test_several_small_pictures_at_once_and_large_ones_last(folder: Path, tmp_pa
     jobs = plan([folder], tmp_path / "out")
     stylizer = Meeting()
     manifest = tmp_path / "manifest"
-    assert not stylize_files(stylizer, jobs, size=None, max_megapixels=1, manifest=manifest)  # type: ignore[arg-type]
+    outcomes = stylize_files(stylizer, jobs, size=None, max_megapixels=1, manifest=manifest)  # type: ignore[arg-type]
+    assert set(outcomes.values()) == {None}
     assert [workers for pixels, workers in stylizer.seen] == [3] * 21 + [1] * 2
     assert [pixels for pixels, workers in stylizer.seen[-2:]] == [1200, 1000]
     assert all(job.target.exists() for job in jobs)
@@ -158,7 +160,7 @@ def test_few_pictures_are_held_at_a_time(folder: Path, tmp_path: Path, monkeypat
         file.unlink()
     add_small_pictures(folder, 30)
     jobs = plan([folder], tmp_path / "out")
-    assert not stylize_files(Meeting(), jobs, size=None, max_megapixels=1)  # type: ignore[arg-type]
+    stylize_files(Meeting(), jobs, size=None, max_megapixels=1)  # type: ignore[arg-type]
     assert len(written) == len(jobs) == 30
     assert max(held) == 3
 
@@ -186,7 +188,7 @@ def test_a_failure_stops_all(folder: Path, tmp_path: Path) -> None:
 
 def test_a_manifest_that_cannot_be_written(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(ImageError, match="cannot write the manifest"):
+    with pytest.raises(OutputError, match=r"cannot write .*: .* is no folder"):
         stylize_files(
             None,  # type: ignore[arg-type]
             plan([folder], tmp_path / "out"),
@@ -194,6 +196,51 @@ def test_a_manifest_that_cannot_be_written(folder: Path, tmp_path: Path) -> None
             max_megapixels=1,
             manifest=tmp_path / "file" / "m",
         )
+
+
+def test_what_is_no_manifest_is_not_added_to(tmp_path: Path) -> None:
+    Image.fromarray(noise(9, 9)).save(tmp_path / "a.png")
+    (tmp_path / "notes").write_text("mine\n")
+    (tmp_path / "other.json").write_text('{"error": null}\n')
+    (tmp_path / "link").symlink_to("/dev/null")
+    for name, words in (("a.png", "no manifest"), ("notes", "no manifest"), ("other.json", "no manifest"),
+                        ("link", "no regular file"), (".", "it is a folder")):  # fmt: skip
+        with pytest.raises(OutputError, match=words):
+            read_manifest(tmp_path / name)
+    assert (tmp_path / "notes").read_text() == "mine\n"
+
+
+def test_a_manifest_lacks_no_line_after_a_kill(folder: Path, tmp_path: Path) -> None:
+    """Between a picture and its line."""
+    jobs, manifest = plan([folder], tmp_path / "out"), tmp_path / "manifest"
+    repair_manifest(manifest, jobs[:1])
+    repair_manifest(manifest, jobs[:2])
+    lines = [json.loads(line) for line in manifest.read_text().splitlines()]
+    assert [line["output"] for line in lines] == [str(job.target) for job in jobs[:2]]
+    assert all(line["ms"] is None and line["error"] is None for line in lines)
+
+
+def test_stops_where_it_is_told_to(folder: Path, tmp_path: Path, tiny_style: Path) -> None:
+    jobs = plan([folder], tmp_path / "out")
+    asked: list[int] = []
+    outcomes = stylize_files(
+        Stylizer.load(tiny_style, device="cpu"),
+        jobs,
+        size=None,
+        max_megapixels=1,
+        stopping=lambda: asked.append(1) or len(asked) > 2,
+    )
+    assert list(outcomes.values()) == [None, None]
+    assert sum(job.target.exists() for job in jobs) == 2
+
+
+def test_any_error_of_a_picture_is_its_own(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Hungry(Meeting):
+        def stylize(self, photograph: np.ndarray) -> np.ndarray:
+            raise MemoryError
+
+    outcomes = stylize_files(Hungry(), plan([folder], tmp_path / "out"), size=None, max_megapixels=1)  # type: ignore[arg-type]
+    assert {str(error) for error in outcomes.values()} == {f"{source}: not enough memory" for source in outcomes}
 
 
 def test_alpha_date_and_size(tmp_path: Path, tiny_style: Path) -> None:

@@ -5,10 +5,11 @@ import re
 import sys
 from pathlib import Path
 
-from faststyle.commands.terminal import build_parser, pixels, real, run_parsed
+from faststyle.commands.terminal import build_parser, pixels, printable, real, run_parsed
 from faststyle.config import MOST_SIDE
 from faststyle.errors import ConfigError, ImageError
 from faststyle.inference.backends import AUTO, BACKENDS, DEVICES, OPTIONS
+from faststyle.signals import Interruption
 
 
 def run(argv: list[str]) -> int:
@@ -98,17 +99,22 @@ def parse_memory(text: str) -> float:
 
 def stylize(args: argparse.Namespace) -> int:
     """Stylises the pictures and returns the exit code."""
+    # after --help has been answered
     from faststyle.imaging.images import MAX_MEGAPIXELS
     from faststyle.imaging.masks import read_mask
     from faststyle.imaging.sample_photos import sample_photograph
-    from faststyle.inference.batch import plan, stylize_file, stylize_files  # after --help has been answered
+    from faststyle.inference.batch import plan, repair_manifest, stylize_file, stylize_files
     from faststyle.inference.masking import Composition
     from faststyle.inference.stylizer import Stylizer
 
     inputs = [*args.inputs, *([sample_photograph(args.sample)] if args.sample else [])]
     if not inputs:
         raise ImageError("nothing to do: give picture files or folders, or --sample astronaut")
-    jobs = plan(inputs, args.output, overwrite=args.overwrite, resume=args.resume)
+    jobs = plan(inputs, args.output, overwrite=args.overwrite or args.resume)
+    done = {job for job in jobs if args.resume and job.target.exists()}
+    jobs = [job for job in jobs if job not in done]
+    if args.manifest:
+        repair_manifest(args.manifest, sorted(done))
     if not jobs:
         print(f"nothing left to do: all outputs are in {args.output}")
         return 0
@@ -128,8 +134,19 @@ def stylize(args: argparse.Namespace) -> int:
         picture, ms = stylize_file(stylizer, jobs[0], **options)
         print(f"{jobs[0].target}: {picture.size[1]}x{picture.size[0]} pixels, forward pass {ms:.0f} ms")
         return 0
-    errors = stylize_files(stylizer, jobs, **options, manifest=args.manifest)
-    print(f"{len(jobs) - len(errors)} of {len(jobs)} pictures stylised into {args.output}")
-    for error in errors.values():
-        print(f"failed: {error}", file=sys.stderr)
+    interruption = Interruption()
+    interruption.catch()
+    try:
+        outcomes = stylize_files(
+            stylizer, jobs, **options, manifest=args.manifest, stopping=lambda: interruption.received
+        )
+    finally:
+        interruption.restore()
+    errors = [error for error in outcomes.values() if error]
+    print(f"{len(outcomes) - len(errors)} of {len(jobs)} pictures stylised into {args.output}")
+    for error in errors:
+        print(f"failed: {printable(str(error))}", file=sys.stderr)
+    if interruption.received:
+        print("interrupted: --resume goes on", file=sys.stderr)
+    interruption.leave()
     return 1 if errors else 0

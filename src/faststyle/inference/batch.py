@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import takewhile
 from pathlib import Path
 from threading import Lock
 
@@ -27,7 +28,7 @@ from faststyle.inference.masking import Composition
 from faststyle.inference.stylizer import Stylizer
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, order=True)
 class Job:
     """One picture to stylise, and where the result goes."""
 
@@ -35,10 +36,8 @@ class Job:
     target: Path
 
 
-def plan(inputs: list[Path], output: Path, *, overwrite: bool = False, resume: bool = False) -> list[Job]:
+def plan(inputs: list[Path], output: Path, *, overwrite: bool = False) -> list[Job]:
     """One file to a file; several files, or folders (with their subfolders), into the folder ``output``.
-
-    resume: leaves out the jobs whose output exists; all of them may.
 
     Raises ``ImageError``, before any work, if there is nothing to do, ``OutputError`` if two results would share a
     name, or if one cannot be written or would replace a source, or an existing file without ``overwrite``.
@@ -57,8 +56,6 @@ def plan(inputs: list[Path], output: Path, *, overwrite: bool = False, resume: b
             raise OutputError(f"{seen[job.target]} and {job.source} would both become {job.target}")
         seen[job.target] = job.source
         check_output(job.target, WRITERS, overwrite=True, sources=[job.source])
-    if resume:
-        return [job for job in jobs if not job.target.exists()]
     existing = [job.target for job in jobs if job.target.exists()]
     if existing and not overwrite:
         raise OutputError(
@@ -112,16 +109,17 @@ def stylize_files(
     size: int | None,
     max_megapixels: float,
     manifest: Path | None = None,
-) -> dict[Path, FaststyleError]:
-    """All jobs under a progress bar; goes on past a bad file. Returns the errors by source.
+    stopping: Callable[[], object] = lambda: False,
+) -> dict[Path, FaststyleError | None]:
+    """All jobs under a progress bar; goes on past a bad file. Returns what became of each source: its error, or None.
 
     Several pictures are on their way at once, each in a thread that reads, stylises and writes it; those too large for
     that come last, one by one. manifest: a file to which a JSON line is added for each picture, as soon as it is done:
-    input, output, ms (of the style), error (or null).
+    input, output, ms (of the style), error (or null). stopping: once it is true, no further picture is begun.
     """
     from tqdm import tqdm  # 60 ms, which a single picture does not need
 
-    errors: dict[Path, FaststyleError] = {}
+    outcomes: dict[Path, FaststyleError | None] = {}
     large: list[Job] = []
     one_at_a_time = Lock()
     with _open_manifest(manifest) as record, tqdm(total=len(jobs), desc="stylising", unit="picture") as bar:
@@ -135,8 +133,11 @@ def stylize_files(
                     return
                 _, ms = _apply(stylizer, job, picture)
             except FaststyleError as failure:
-                error = errors[job.source] = failure
+                error = failure
+            except (MemoryError, OSError) as failure:
+                error = ImageError(f"{job.source}: {str(failure) or 'not enough memory'}")
             with one_at_a_time:
+                outcomes[job.source] = error
                 record(job, ms, error)
                 bar.update()
                 if bar.n % 8 == 0:
@@ -144,8 +145,8 @@ def stylize_files(
 
         for some, workers in ((jobs, stylizer.max_workers(1, 1)), (large, 1)):
             stylizer.share_cores(workers)
-            _in_threads(some, partial(stylize, workers=workers), workers)
-    return errors
+            _in_threads(takewhile(lambda job: not stopping(), some), partial(stylize, workers=workers), workers)
+    return outcomes
 
 
 def _give_back_memory() -> None:
@@ -154,7 +155,7 @@ def _give_back_memory() -> None:
         libc.malloc_trim(0)
 
 
-def _in_threads(jobs: list[Job], work: Callable[[Job], None], workers: int) -> None:
+def _in_threads(jobs: Iterable[Job], work: Callable[[Job], None], workers: int) -> None:
     """Does the jobs in so many threads, in order; when one raises, the others end with the job that they are at."""
     left = iter(jobs)
 
@@ -173,17 +174,43 @@ def _in_threads(jobs: list[Job], work: Callable[[Job], None], workers: int) -> N
             deque(left, maxlen=0)
 
 
+def repair_manifest(path: Path, done: Iterable[Job]) -> None:
+    """Adds the lines, without ms, of jobs that are done: a run may be killed between a picture and its line. Raises as
+    ``read_manifest``."""
+    noted = read_manifest(path)
+    missing = [job for job in done if str(job.target) not in noted]
+    if missing:
+        with _open_manifest(path) as note:
+            for job in missing:
+                note(job, None, None)
+
+
+def read_manifest(path: Path) -> set[str]:
+    """The outputs of which a manifest tells. Raises ``OutputError`` if it cannot be written, or is no manifest."""
+    check_output(path, [path.suffix.lower()], overwrite=True)
+    if not path.exists():
+        return set()
+    try:
+        lines = [json.loads(line) for line in path.read_text().splitlines()]
+        return {line["output"] for line in lines if line["error"] is None}
+    except OSError as error:
+        raise OutputError(f"cannot read the manifest {path}: {error.strerror}") from error
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise OutputError(f"{path} is no manifest of faststyle's: nothing is added to it") from error
+
+
 @contextmanager
 def _open_manifest(path: Path | None) -> Iterator[Callable[[Job, float | None, BaseException | None], None]]:
-    """What notes a finished job. Raises ``ImageError`` if the file cannot be written."""
+    """What notes a finished job. Raises ``OutputError`` if the file cannot be written."""
     if path is None:
         yield lambda job, ms, error: None
         return
+    read_manifest(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         file = path.open("a")
     except OSError as error:
-        raise ImageError(f"cannot write the manifest {path}: {error.strerror}") from error
+        raise OutputError(f"cannot write the manifest {path}: {error.strerror}") from error
     with file:
 
         def note(job: Job, ms: float | None, error: BaseException | None) -> None:
