@@ -3,6 +3,7 @@
 import io
 import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -198,8 +199,17 @@ class TestRead:
     def test_pillows_own_limit_is_left_alone(self, tmp_path: Path) -> None:
         before = Image.MAX_IMAGE_PIXELS
         PIL.save(tmp_path / "a.png")
-        read_picture(tmp_path / "a.png")
+        with ThreadPoolExecutor(4) as threads:
+            list(threads.map(read_picture, [tmp_path / "a.png"] * 40))
         assert before == Image.MAX_IMAGE_PIXELS
+
+    @pytest.mark.parametrize("suffix", WRITERS)
+    def test_no_format_has_a_limit_of_pillows(
+        self, suffix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        PIL.save(tmp_path / f"a{suffix}")
+        monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+        assert read_picture(tmp_path / f"a{suffix}").size == (24, 36)
 
 
 def check_round_trip(suffix: str, folder: Path) -> None:

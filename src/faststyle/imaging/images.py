@@ -37,6 +37,7 @@ WRITERS: dict[str, dict[str, Any]] = {
 KEEPS_ALPHA = frozenset({"PNG", "WEBP", "TIFF"})
 KEEPS_EXIF = frozenset({"JPEG", "PNG", "WEBP"})
 
+ROWS = 256  # converted at once
 EXIF_IFD, DATE_TIME, DATE_TIME_ORIGINAL = 0x8769, 0x0132, 0x9003
 
 
@@ -83,12 +84,13 @@ def decode_picture(data: bytes, *, name: str, max_megapixels: float = MAX_MEGAPI
     try:
         with _pillow_limit_lifted():
             image = Image.open(io.BytesIO(data), formats=READABLE)
-        megapixels = image.width * image.height / 1e6
-        if megapixels > max_megapixels:
-            raise ImageError(
-                f"{name} has {megapixels:.1f} megapixels, the limit is {max_megapixels:g} (--max-megapixels raises it)"
-            )
-        image.load()
+            megapixels = image.width * image.height / 1e6
+            if megapixels > max_megapixels:
+                raise ImageError(
+                    f"{name} has {megapixels:.1f} megapixels, the limit is {max_megapixels:g} "
+                    "(--max-megapixels raises it)"
+                )
+            image.load()
         return _convert(image, name)
     except UnidentifiedImageError as error:
         raise ImageError(f"{name} is no picture of a known format ({', '.join(READABLE)})") from error
@@ -98,18 +100,30 @@ def decode_picture(data: bytes, *, name: str, max_megapixels: float = MAX_MEGAPI
         raise ImageError(f"{name} is damaged: {error}") from error
 
 
-_limit_lock = threading.Lock()
+class _Limit:
+    """Pillow's own, which is global, warns at one size and fails at another, for TIFF while it decodes. It is lifted
+    while any thread reads; ours is checked before decoding."""
 
+    def __init__(self) -> None:
+        self.lock, self.readers = threading.Lock(), 0
+        self.pillows: int | None = None
 
-@contextmanager
-def _pillow_limit_lifted() -> Iterator[None]:
-    """Pillow's own limit is global, warns at one size and fails at another; ours is checked before decoding."""
-    with _limit_lock:
-        limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+    @contextmanager
+    def lifted(self) -> Iterator[None]:
+        with self.lock:
+            if not self.readers:
+                self.pillows, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+            self.readers += 1
         try:
             yield
         finally:
-            Image.MAX_IMAGE_PIXELS = limit
+            with self.lock:
+                self.readers -= 1
+                if not self.readers:
+                    Image.MAX_IMAGE_PIXELS = self.pillows
+
+
+_pillow_limit_lifted = _Limit().lifted
 
 
 def _convert(image: Image.Image, name: str) -> Picture:
@@ -141,13 +155,15 @@ def _capture_date(image: Image.Image) -> str | None:
 
 def _to_8_bit(image: Image.Image) -> Image.Image:
     """16-bit, 32-bit integer (16-bit values) and float (0 to 1) grey pictures to 8-bit grey; others as they are."""
-    if image.mode == "F":
-        values = np.nan_to_num(np.asarray(image, dtype=np.float64)) * 255
-    elif image.mode.startswith("I"):
-        values = np.asarray(image, dtype=np.float64) / 257
-    else:
+    if image.mode != "F" and not image.mode.startswith("I"):
         return image
-    return Image.fromarray(values.round().clip(0, 255).astype(np.uint8))
+    scale = 255 if image.mode == "F" else 1 / 257
+    values = np.asarray(image)
+    grey = np.empty(values.shape, np.uint8)
+    for top in range(0, len(values), ROWS):  # eight bytes a pixel, of a few
+        block = np.nan_to_num(values[top : top + ROWS].astype(np.float64)) * scale
+        grey[top : top + ROWS] = block.round().clip(0, 255)
+    return Image.fromarray(grey)
 
 
 def _to_srgb(image: Image.Image, profile: bytes | None, name: str) -> Image.Image:
