@@ -5,8 +5,16 @@ import reprlib
 from collections.abc import Collection
 
 
+def printable(text: str) -> str:
+    """One line without control characters, which file names and settings may hold."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
+
+
 class FaststyleError(Exception):
     """Base of all of them. The command lines print its text and exit with code 2."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(printable(text))
 
 
 class ImageError(FaststyleError):

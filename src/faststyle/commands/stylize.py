@@ -5,7 +5,7 @@ import re
 import sys
 from pathlib import Path
 
-from faststyle.commands.terminal import build_parser, pixels, printable, real, run_parsed
+from faststyle.commands.terminal import build_parser, pixels, real, run_parsed
 from faststyle.config import MOST_SIDE
 from faststyle.errors import ConfigError, ImageError
 from faststyle.inference.backends import AUTO, BACKENDS, DEVICES, OPTIONS
@@ -145,7 +145,7 @@ def stylize(args: argparse.Namespace) -> int:
     errors = [error for error in outcomes.values() if error]
     print(f"{len(outcomes) - len(errors)} of {len(jobs)} pictures stylised into {args.output}")
     for error in errors:
-        print(f"failed: {printable(str(error))}", file=sys.stderr)
+        print(f"failed: {error}", file=sys.stderr)
     if interruption.received:
         print("interrupted: --resume goes on", file=sys.stderr)
     interruption.leave()

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any, NoReturn, TypeVar
 
 from faststyle.config import MOST_SIDE
-from faststyle.errors import FaststyleError
+from faststyle.errors import FaststyleError, printable
 
 
 class Parser(argparse.ArgumentParser):
@@ -88,11 +88,6 @@ def _describe(error: BaseException) -> str:
     if isinstance(error, OSError) and error.strerror and error.filename:
         return f"{os.fsdecode(error.filename)}: {error.strerror}"
     return str(error)
-
-
-def printable(text: str) -> str:
-    """One line without control characters, which file names may hold."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
 
 
 class _Line(logging.Formatter):

@@ -107,7 +107,7 @@ def read_model_header(data: bytes, path: Path) -> Header:
     except (ConfigError, ValueError, RecursionError) as error:
         raise CheckpointError(f"{path} is no ONNX file of faststyle's ({error})") from error
     graph = model.graph
-    foreign = sorted({node.op_type for node in graph.node if node.op_type not in NODES or node.domain})
+    foreign = sorted({str(node.op_type) for node in graph.node if node.op_type not in NODES or node.domain})
     if foreign:
         raise CheckpointError(f"{path} is no ONNX file of faststyle's: it has nodes of type {', '.join(foreign[:3])}")
     within = any(each.type not in PLAIN for node in graph.node for each in node.attribute)
