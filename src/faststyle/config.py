@@ -84,12 +84,14 @@ class LossConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class StyleConfig:
-    """A painting, and its shorter side in pixels. file: where ``styles_dir`` has it, if it has a page in ``conf/``."""
+    """A painting, and its shorter side in pixels. file: where ``styles_dir`` has it, if it has a page in ``conf/``.
+    content_error: that suits it, unless the training has its own."""
 
     name: str
     image: str | None
     size: int
     file: str | None
+    content_error: float | None = None
     title: str | None = None
     artist: str | None = None
     year: Any = None

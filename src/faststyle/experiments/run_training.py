@@ -124,7 +124,7 @@ def make_recipe(settings: TrainConfig) -> Recipe:
     if style.file != style.image:  # another picture's title
         style = replace(style, title=None, artist=None, year=None, source=None)
     return Recipe(
-        style=replace(style, file=None),
+        style=replace(style, file=None, content_error=None),
         network=settings.network,
         loss=settings.loss,
         loss_network=replace(settings.loss_network, weights=Path(settings.loss_network.weights).name),
