@@ -53,15 +53,15 @@ def test_measures_json_and_plot(
 def test_style_weight_and_size_are_the_first_checkpoints_unless_given(
     photo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    recipe = read_checkpoint(find_weights("brush_strokes")).header.recipe
-    assert recipe is not None
+    header = read_checkpoint(find_weights("brush_strokes")).header
+    assert header.recipe is not None
     sizes = []
     monkeypatch.setattr(
         "faststyle.commands.evaluate.load", lambda path, size, load=load: sizes.append(size) or load(path, 32)
     )
     arguments = ("--style", photo, "--images", photo, "--loss-network", "compact", "--size", 32, "--iterations", 0)
     for options, expected in (
-        ((), (recipe.loss.style_weight, recipe.style.size)),
+        ((), (header.style_weight, header.recipe.style.size)),
         (("--style-weight", 3, "--style-size", 48), (3, 48)),
     ):
         sizes.clear()
