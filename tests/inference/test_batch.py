@@ -200,20 +200,22 @@ def test_a_manifest_that_cannot_be_written(folder: Path, tmp_path: Path) -> None
 
 def test_what_is_no_manifest_is_not_added_to(tmp_path: Path) -> None:
     Image.fromarray(noise(9, 9)).save(tmp_path / "a.png")
-    (tmp_path / "notes").write_text("mine\n")
+    (tmp_path / "notes").write_text("mine")
     (tmp_path / "other.json").write_text('{"error": null}\n')
     (tmp_path / "link").symlink_to("/dev/null")
     for name, words in (("a.png", "no manifest"), ("notes", "no manifest"), ("other.json", "no manifest"),
                         ("link", "no regular file"), (".", "it is a folder")):  # fmt: skip
         with pytest.raises(OutputError, match=words):
             read_manifest(tmp_path / name)
-    assert (tmp_path / "notes").read_text() == "mine\n"
+    assert (tmp_path / "notes").read_text() == "mine"
 
 
 def test_a_manifest_lacks_no_line_after_a_kill(folder: Path, tmp_path: Path) -> None:
-    """Between a picture and its line."""
+    """Between a picture and its line, or within the line."""
     jobs, manifest = plan([folder], tmp_path / "out"), tmp_path / "manifest"
     repair_manifest(manifest, jobs[:1])
+    with manifest.open("a") as file:
+        file.write('{"input": "half a li')
     repair_manifest(manifest, jobs[:2])
     lines = [json.loads(line) for line in manifest.read_text().splitlines()]
     assert [line["output"] for line in lines] == [str(job.target) for job in jobs[:2]]

@@ -2,6 +2,7 @@
 
 import ctypes
 import json
+import os
 import sys
 import time
 from collections import deque
@@ -191,12 +192,22 @@ def read_manifest(path: Path) -> set[str]:
     if not path.exists():
         return set()
     try:
-        lines = [json.loads(line) for line in path.read_text().splitlines()]
+        whole, half = _split_lines(path)
+        if half and not half.startswith(b'{"input": '):
+            raise ValueError
+        lines = [json.loads(line) for line in whole.splitlines()]
         return {line["output"] for line in lines if line["error"] is None}
     except OSError as error:
         raise OutputError(f"cannot read the manifest {path}: {error.strerror}") from error
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise OutputError(f"{path} is no manifest of faststyle's: nothing is added to it") from error
+
+
+def _split_lines(path: Path) -> tuple[bytes, bytes]:
+    """Whole lines, and what follows: half a line, where a run was killed."""
+    content = path.read_bytes()
+    end = content.rfind(b"\n") + 1
+    return content[:end], content[end:]
 
 
 @contextmanager
@@ -209,6 +220,7 @@ def _open_manifest(path: Path | None) -> Iterator[Callable[[Job, float | None, B
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         file = path.open("a")
+        os.truncate(path, len(_split_lines(path)[0]))
     except OSError as error:
         raise OutputError(f"cannot write the manifest {path}: {error.strerror}") from error
     with file:

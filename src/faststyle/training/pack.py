@@ -23,6 +23,14 @@ from faststyle.training.sources import Photographs
 
 log = logging.getLogger(__name__)
 
+UNREADABLE = (
+    OSError,
+    ValueError,
+    TypeError,
+    KeyError,
+    AttributeError,
+    RecursionError,
+)  # truncated, or of other structure
 FORMAT = 1  # of the pack's files; another number rebuilds
 
 
@@ -63,15 +71,8 @@ def _read_index(folder: Path, size: int) -> dict[str, Any] | None:
         whole = len(index["names"]) * size * size * 3 == pixels.stat().st_size > 0
         if whole and all(isinstance(name, str) for name in (*index["names"], *index["skipped"].values())):
             return index if index["format"] == FORMAT else None
-    except (
-        OSError,
-        ValueError,
-        TypeError,
-        KeyError,
-        AttributeError,
-        RecursionError,
-    ):
-        pass  # truncated, or of another structure
+    except UNREADABLE:
+        pass
     log.warning("the pack %s is damaged and built anew", folder)
     return None
 
