@@ -23,14 +23,8 @@ from faststyle.training.sources import Photographs
 
 log = logging.getLogger(__name__)
 
-UNREADABLE = (
-    OSError,
-    ValueError,
-    TypeError,
-    KeyError,
-    AttributeError,
-    RecursionError,
-)  # truncated, or of other structure
+# by an index that is truncated, or of another structure
+UNREADABLE = (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError)
 FORMAT = 1  # of the pack's files; another number rebuilds
 
 
