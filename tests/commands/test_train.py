@@ -34,6 +34,7 @@ def test_readmes_first_command(
         (["trainer.max_steps=abc"], "error: trainer.max_steps: Value 'abc'"),
         (["network.norm=foo"], "error: network.norm must be one of instance, batch, found 'foo'"),
         (["foo=1"], "error: unknown setting foo; --help lists all"),
+        (["--nope"], "unrecognized arguments: --nope; --help lists the options"),
         (["style=nope"], "Could not find 'style/nope'"),
         (["network.width=["], "no viable alternative at input"),
         (["style.image=nowhere.jpg", "data.root=nowhere"], "error: style.image: no picture nowhere.jpg"),

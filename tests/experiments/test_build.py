@@ -140,7 +140,9 @@ def test_the_trainer_has_the_logger(kind: str, settings: TrainConfig, tmp_path: 
     assert isinstance(logger, PictureLogger)
 
 
-@pytest.mark.parametrize("change", [{"accelerator": "warp"}, {"strategy": "magic"}])
+@pytest.mark.parametrize(
+    "change", [{"accelerator": "warp"}, {"strategy": "magic"}, {"accelerator": "cpu", "devices": -1}]
+)
 def test_a_bad_trainer_setting_is_one_line(change: dict[str, object], settings: TrainConfig, tmp_path: Path) -> None:
     config = replace(settings.trainer, **change)  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="^trainer: ") as caught:

@@ -2,9 +2,11 @@
 
 import os
 import sys
+from argparse import ArgumentParser
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import Any, NoReturn
+from unittest.mock import patch
 
 import hydra
 from hydra.errors import HydraException, OverrideParseException
@@ -40,9 +42,15 @@ def run_application(
     application: Callable[[], Any] = hydra.main(version_base="1.3", config_path=str(CONF), config_name=name)(call)
     with report_errors(debug="debug=true" in overrides):
         try:
-            application()
+            with patch.object(ArgumentParser, "error", _refuse):
+                application()
         except (HydraException, OmegaConfBaseException) as error:
             raise ConfigError(_describe(error)) from error
+
+
+def _refuse(parser: ArgumentParser, message: str) -> NoReturn:
+    """In place of argparse's, which prints the whole usage."""
+    raise ConfigError(f"{message}; --help lists the options")
 
 
 def _describe(error: Exception) -> str:

@@ -104,7 +104,7 @@ def build_trainer(
             enable_model_summary=False,
             plugins=[WholeCheckpoints()],
         )
-    except (MisconfigurationException, ValueError) as error:  # what Lightning raises on a bad setting
+    except (MisconfigurationException, TypeError, ValueError) as error:  # what Lightning raises on a bad setting
         raise ConfigError(f"trainer: {str(error).splitlines()[0]}") from error
 
 
