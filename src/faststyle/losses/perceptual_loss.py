@@ -162,8 +162,7 @@ class PerceptualLoss(nn.Module):
         style_factor: of the weights of every style term, a scalar.
 
         Scalars ``loss``, ``content_loss``, ``style_loss``, ``tv_loss``, ``checkerboard_loss``, and those of the other
-        terms with a weight.
-        Only ``loss`` is weighted.
+        terms with a weight. Only ``loss`` is weighted.
         """
         target = self.content_features(content) if isinstance(content, Tensor) else content
         features = self.loss_network(stylized)
