@@ -5,7 +5,8 @@ from pathlib import Path
 
 from faststyle.checkpoint import Header
 from faststyle.commands.terminal import one_line_errors
-from faststyle.imaging.images import contact_sheet, read_picture, resize_shorter_side, resize_to, write_picture
+from faststyle.imaging.images import contact_sheet, resize_shorter_side, resize_to, write_picture
+from faststyle.imaging.reading import read_picture
 from faststyle.imaging.sample_photos import sample_photograph
 from faststyle.inference.stylizer import Stylizer
 from faststyle.resources import CHECKPOINTS, shipped_styles, style_picture

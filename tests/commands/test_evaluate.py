@@ -11,7 +11,7 @@ from PIL import Image
 from faststyle.checkpoint import read_checkpoint
 from faststyle.commands.evaluate import find_photographs, load
 from faststyle.evaluation.metrics import Evaluation
-from faststyle.imaging.images import read_picture
+from faststyle.imaging.reading import read_picture
 from faststyle.resources import find_weights
 from helpers import SHARED, VGG, call, noise
 

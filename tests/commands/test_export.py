@@ -7,7 +7,7 @@ import pytest
 
 from faststyle.checkpoint import Checkpoint, save_weights
 from faststyle.errors import ConfigError
-from faststyle.imaging.images import read_picture
+from faststyle.imaging.reading import read_picture
 from faststyle.inference import onnx_graph
 from faststyle.inference.backends import BACKENDS, PRECISIONS
 from faststyle.modeling.transformer_net import TransformerNet

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from faststyle.imaging.images import read_picture
+from faststyle.imaging.reading import read_picture
 from helpers import call, noise
 
 

@@ -11,7 +11,8 @@ from PIL import Image
 from faststyle.commands.stylize import parse, parse_memory
 from faststyle.errors import ConfigError, ImageError
 from faststyle.imaging.color import MODES, luminance
-from faststyle.imaging.images import MAX_MEGAPIXELS, WRITERS, read_picture
+from faststyle.imaging.images import WRITERS
+from faststyle.imaging.reading import MAX_MEGAPIXELS, read_picture
 from faststyle.imaging.sample_photos import PHOTOGRAPHS
 from faststyle.inference import tiling
 from faststyle.inference.backends import BACKENDS, OPTIONS

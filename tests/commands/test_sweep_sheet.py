@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from faststyle.imaging.images import read_picture
+from faststyle.imaging.reading import read_picture
 from helpers import call
 
 

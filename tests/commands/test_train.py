@@ -7,7 +7,7 @@ import pytest
 
 from faststyle.checkpoint import read_checkpoint
 from faststyle.errors import ConfigError
-from faststyle.imaging.images import read_picture
+from faststyle.imaging.reading import read_picture
 from helpers import SHARED, VGG, call, readme_line
 
 

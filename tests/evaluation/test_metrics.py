@@ -17,7 +17,8 @@ from faststyle.evaluation.metrics import (
     objectives,
     ssim,
 )
-from faststyle.imaging.images import read_picture, resize_shorter_side
+from faststyle.imaging.images import resize_shorter_side
+from faststyle.imaging.reading import read_picture
 from faststyle.modeling.pixels import to_image
 from faststyle.modeling.transformer_net import TransformerNet
 from helpers import SHARED, VGG, make_loss

@@ -7,7 +7,7 @@ import pytest
 
 from faststyle.errors import ConfigError
 from faststyle.evaluation.plot import plot_objectives
-from faststyle.imaging.images import read_picture
+from faststyle.imaging.reading import read_picture
 
 
 def test_a_curve_and_a_level(tmp_path: Path) -> None:

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from faststyle.errors import CheckpointError, ImageError
-from faststyle.experiments.inputs import load_style, naming
+from faststyle.errors import CheckpointError, ImageError, OutputError
+from faststyle.experiments.inputs import hold, load_style, naming
+from helpers import run
 
 
 def test_the_style_has_its_size(photos: Path) -> None:
@@ -32,3 +33,34 @@ def test_an_error_inside_is_named_and_of_its_kind() -> None:
         raise KeyError("a")
     with naming("init"):
         pass
+
+
+def test_a_run_folder_is_one_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run_dir = str(tmp_path / "run")
+    with hold(run_dir):
+        with (
+            pytest.raises(OutputError, match=f"^another run is writing in {run_dir}: .*"),
+            hold(run_dir),
+        ):
+            pass
+        monkeypatch.setenv("LOCAL_RANK", "1")
+        with hold(run_dir):  # a further process of the same training
+            pass
+    monkeypatch.delenv("LOCAL_RANK")
+    with pytest.raises(KeyError), hold(run_dir):
+        raise KeyError
+    with hold(run_dir):
+        pass
+
+
+@pytest.mark.parametrize("command", ["train", "optimize", "distill"])
+def test_every_run_holds_its_folder(command: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    overrides = {
+        "train": lambda: request.getfixturevalue("train_overrides"),
+        "distill": lambda: request.getfixturevalue("distill_overrides"),
+        "optimize": lambda: [f"content={request.getfixturevalue('photo')}", "style.image=${content}"],
+    }[command]()
+    with hold(str(tmp_path)):
+        process = run(command, *overrides, f"run_dir={tmp_path}")
+    assert process.returncode == 2
+    assert process.stderr.startswith("error: another run is writing in")

@@ -17,7 +17,7 @@ from faststyle.experiments.application import compose_settings
 from faststyle.experiments.optimize import optimize_photograph
 from faststyle.experiments.schema import OptimizeConfig
 from faststyle.imaging.color import luminance
-from faststyle.imaging.images import read_picture
+from faststyle.imaging.reading import read_picture
 from faststyle.optimization import Step
 from helpers import noise
 

@@ -1,17 +1,15 @@
-"""Reading and writing pictures: every odd file gives the right picture or one line."""
+"""Pictures written, resized, found, and drawn on sheets."""
 
 import io
 import os
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image, ImageCms
+from PIL import Image
 from skimage.metrics import structural_similarity
 
-from faststyle.errors import ImageError, OutputError
+from faststyle.errors import OutputError
 from faststyle.imaging.images import (
     SUFFIXES,
     WRITERS,
@@ -19,197 +17,13 @@ from faststyle.imaging.images import (
     center_square,
     contact_sheet,
     find_pictures,
-    read_picture,
     resize_shorter_side,
     write_picture,
 )
+from faststyle.imaging.reading import read_picture
 from helpers import noise
 
 RGB = noise(24, 36)
-PIL = Image.fromarray(RGB)
-GREY = np.asarray(PIL.convert("L"))
-
-
-def saved(image: Image.Image, **options: object) -> Callable[[Path], None]:
-    return lambda path: image.save(path, **options)
-
-
-def raw(data: bytes) -> Callable[[Path], None]:
-    return lambda path: path.write_bytes(data) and None
-
-
-def encoded(format_: str, **options: object) -> bytes:
-    buffer = io.BytesIO()
-    PIL.save(buffer, format_, **options)
-    return buffer.getvalue()
-
-
-def oriented(tag: int) -> Callable[[Path], None]:
-    """A file whose stored pixels are turned, so that its orientation tag makes them RGB again."""
-    back = {3: Image.Transpose.ROTATE_180, 6: Image.Transpose.ROTATE_90, 8: Image.Transpose.ROTATE_270}
-    exif = Image.Exif()
-    exif[0x0112] = tag
-    return saved(PIL.transpose(back[tag]), exif=exif)
-
-
-def grey16() -> Image.Image:
-    return Image.fromarray(GREY.astype(np.uint16) * 257)
-
-
-def with_profile(space: str) -> bytes:
-    return ImageCms.ImageCmsProfile(ImageCms.createProfile(space)).tobytes()
-
-
-GREY_RGB = np.stack([GREY] * 3, 2)
-# file name, how to make it, the picture it must give, largest mean difference (JPEG and palettes lose a little)
-GOOD = {
-    "jpeg": ("a.jpg", saved(PIL, quality=95), RGB, 3),
-    "jpeg_progressive": ("a.jpg", saved(PIL, quality=95, progressive=True), RGB, 3),
-    "jpeg_named_png": ("a.png", raw(encoded("JPEG", quality=95)), RGB, 3),
-    "jpeg_upper_case": ("A.JPG", raw(encoded("JPEG", quality=95)), RGB, 3),
-    "jpeg_grey": ("a.jpg", saved(PIL.convert("L"), quality=95), GREY_RGB, 3),
-    "jpeg_cmyk": ("a.jpg", saved(PIL.convert("CMYK"), quality=95), RGB, 6),
-    "jpeg_srgb_profile": ("a.jpg", saved(PIL, quality=95, icc_profile=with_profile("sRGB")), RGB, 3),
-    "jpeg_damaged_profile": ("a.jpg", saved(PIL, quality=95, icc_profile=b"no profile"), RGB, 3),
-    "jpeg_damaged_exif": ("a.jpg", saved(PIL, quality=95, exif=b"Exif\0\0II*\0\xff\xff\xff\xff"), RGB, 3),
-    "png_damaged_exif": ("a.png", saved(PIL, exif=b"Exif\0\0XX*\0\x08\0\0\0"), RGB, 0),
-    "upside_down": ("a.png", oriented(3), RGB, 0),
-    "turned_right": ("a.png", oriented(6), RGB, 0),
-    "turned_left": ("a.webp", oriented(8), RGB, 12),
-    "png": ("a.png", saved(PIL), RGB, 0),
-    "png_grey": ("a.png", saved(PIL.convert("L")), GREY_RGB, 0),
-    "png_16_bit": ("a.png", saved(grey16()), GREY_RGB, 0),
-    "png_palette": ("a.png", saved(PIL.quantize(256)), RGB, 6),
-    "png_bilevel": ("a.png", saved(PIL.convert("1")), np.asarray(PIL.convert("1").convert("RGB")), 0),
-    "png_opaque_alpha": ("a.png", saved(PIL.convert("RGBA")), RGB, 0),
-    "webp_lossless": ("a.webp", saved(PIL, lossless=True), RGB, 0),
-    "tiff": ("a.tif", saved(PIL), RGB, 0),
-    "tiff_lzw": ("a.tiff", saved(PIL, compression="tiff_lzw"), RGB, 0),
-    "tiff_16_bit": ("a.tif", saved(grey16()), GREY_RGB, 0),
-    "tiff_float": ("a.tif", saved(Image.fromarray(GREY.astype(np.float32) / 255)), GREY_RGB, 0),
-    "tiff_cmyk": ("a.tif", saved(PIL.convert("CMYK")), RGB, 6),
-    "tiff_pages": ("a.tif", saved(PIL, save_all=True, append_images=[PIL.rotate(90)]), RGB, 0),
-    "bmp": ("a.bmp", saved(PIL), RGB, 0),
-    "gif": ("a.gif", saved(PIL.quantize(256)), RGB, 6),
-    "gif_frames": ("a.gif", saved(PIL.quantize(256), save_all=True, append_images=[PIL.rotate(180)]), RGB, 6),
-    "one_pixel": ("a.png", saved(PIL.crop((0, 0, 1, 1))), RGB[:1, :1], 0),
-    "one_row": ("a.png", saved(PIL.crop((0, 0, 36, 1))), RGB[:1], 0),
-}
-
-# file name, how to make it (None: not at all), words of the one line
-BAD = {
-    "missing": ("a.jpg", None, "no picture"),
-    "empty": ("a.jpg", raw(b""), "is empty"),
-    "text": ("a.jpg", raw(b"this is a text\n" * 9), "no picture of a known format"),
-    "html_named_png": ("a.png", raw(b"<!doctype html><title>404</title>"), "no picture of a known format"),
-    "folder": ("a.jpg", lambda path: path.mkdir(), "is a folder"),
-    "pipe": ("a.jpg", lambda path: os.mkfifo(path), "no regular file"),
-    "broken_link": ("a.jpg", lambda path: path.symlink_to("nowhere"), "no picture"),
-    "truncated_jpeg": ("a.jpg", raw(encoded("JPEG")[:-200]), "is damaged"),
-    "header_only_jpeg": ("a.jpg", raw(encoded("JPEG")[:20]), "known format|is damaged"),
-    "truncated_png": ("a.png", raw(encoded("PNG")[:-150]), "is damaged"),
-    "flipped_png": ("a.png", raw(encoded("PNG").replace(b"IDAT", b"IDAX", 1)), "known format|is damaged"),
-    "truncated_webp": ("a.webp", raw(encoded("WEBP")[:-60]), "known format|is damaged"),
-    "truncated_tiff": ("a.tif", raw(encoded("TIFF")[:-300]), "known format|is damaged"),
-    "truncated_bmp": ("a.bmp", raw(encoded("BMP")[:-300]), "is damaged"),
-    "truncated_gif": ("a.gif", raw(encoded("GIF")[:-400]), "is damaged"),
-    "postscript": ("a.jpg", raw(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n"), "no picture of a known format"),
-    "bomb": ("a.png", saved(Image.new("1", (30_000, 10_000))), "300.0 megapixels, the limit is 200"),
-}
-
-
-@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore:.*EXIF:UserWarning", "ignore:Truncated")
-class TestRead:
-    @pytest.mark.parametrize("case", GOOD)
-    def test_odd_but_good(self, case: str, tmp_path: Path) -> None:
-        name, make, expected, tolerance = GOOD[case]
-        make(tmp_path / name)
-        picture = read_picture(tmp_path / name)
-        assert picture.rgb.dtype == np.uint8
-        assert picture.rgb.shape == expected.shape
-        assert picture.alpha is None
-        assert np.abs(picture.rgb.astype(float) - expected).mean() <= tolerance
-
-    @pytest.mark.parametrize("case", BAD)
-    def test_bad_is_one_line(self, case: str, tmp_path: Path) -> None:
-        name, make, words = BAD[case]
-        if make:
-            make(tmp_path / name)
-        with pytest.raises(ImageError, match=words) as caught:
-            read_picture(tmp_path / name)
-        assert "\n" not in str(caught.value)
-        assert name in str(caught.value)
-
-    @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-    def test_unreadable(self, tmp_path: Path) -> None:
-        PIL.save(tmp_path / "a.png")
-        (tmp_path / "a.png").chmod(0)
-        with pytest.raises(ImageError, match="cannot read"):
-            read_picture(tmp_path / "a.png")
-
-    def test_io_error(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        PIL.save(tmp_path / "a.png")
-
-        def fail(path: Path) -> bytes:
-            raise PermissionError(13, "Permission denied")
-
-        monkeypatch.setattr(Path, "read_bytes", fail)
-        with pytest.raises(ImageError, match=r"cannot read .*a\.png: Permission denied"):
-            read_picture(tmp_path / "a.png")
-
-    def test_a_picture_that_cannot_be_turned_stays_as_it_is(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-    ) -> None:
-        def fail(image: Image.Image) -> None:
-            raise ValueError("bad tag")
-
-        PIL.save(tmp_path / "a.png")
-        monkeypatch.setattr("PIL.ImageOps.exif_transpose", fail)
-        assert np.array_equal(read_picture(tmp_path / "a.png").rgb, RGB)
-        assert "a.png: damaged EXIF ignored (bad tag)" in caplog.text
-
-    @pytest.mark.parametrize("mode", ["RGBA", "LA"])
-    def test_alpha_is_kept_aside(self, mode: str, tmp_path: Path) -> None:
-        image = PIL.convert("RGBA")
-        alpha = noise(24, 36, seed=5)[..., 0]
-        image.putalpha(Image.fromarray(alpha))
-        image.convert(mode).save(tmp_path / "a.png")
-        picture = read_picture(tmp_path / "a.png")
-        assert np.array_equal(picture.alpha, alpha)
-        assert np.array_equal(picture.rgb, RGB if mode == "RGBA" else GREY_RGB)
-
-    def test_palette_transparency(self, tmp_path: Path) -> None:
-        PIL.quantize(16).save(tmp_path / "a.png", transparency=3)
-        assert set(np.unique(read_picture(tmp_path / "a.png").alpha)) == {0, 255}
-
-    def test_profile_is_applied(self, tmp_path: Path) -> None:
-        """A profile whose red and blue primaries are swapped must swap the picture's red and blue."""
-        profile = bytearray(with_profile("sRGB"))
-        red, blue = profile.index(b"rXYZ"), profile.index(b"bXYZ")
-        profile[red : red + 4], profile[blue : blue + 4] = b"bXYZ", b"rXYZ"
-        PIL.save(tmp_path / "a.png", icc_profile=bytes(profile))
-        assert np.abs(read_picture(tmp_path / "a.png").rgb[..., ::-1].astype(int) - RGB).mean() < 3
-
-    def test_limit_can_be_raised(self, tmp_path: Path) -> None:
-        PIL.save(tmp_path / "a.png")
-        with pytest.raises(ImageError, match="--max-megapixels"):
-            read_picture(tmp_path / "a.png", max_megapixels=0.0001)
-        assert read_picture(tmp_path / "a.png", max_megapixels=1).size == (24, 36)
-
-    def test_pillows_own_limit_is_left_alone(self, tmp_path: Path) -> None:
-        before = Image.MAX_IMAGE_PIXELS
-        PIL.save(tmp_path / "a.png")
-        with ThreadPoolExecutor(4) as threads:
-            list(threads.map(read_picture, [tmp_path / "a.png"] * 40))
-        assert before == Image.MAX_IMAGE_PIXELS
-
-    @pytest.mark.parametrize("suffix", WRITERS)
-    def test_no_format_has_a_limit_of_pillows(
-        self, suffix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        PIL.save(tmp_path / f"a{suffix}")
-        monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
-        assert read_picture(tmp_path / f"a{suffix}").size == (24, 36)
 
 
 def check_round_trip(suffix: str, folder: Path) -> None:
@@ -304,6 +118,26 @@ def test_pictures_below_a_hidden_folder_are_found(tmp_path: Path) -> None:
     folder.mkdir()
     (folder / "a.jpg").touch()
     assert find_pictures(folder) == [folder / "a.jpg"]
+
+
+def test_folders_that_are_not_looked_into_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in ("a", "locked"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a.jpg").touch()
+    (tmp_path / "link").symlink_to("a")
+    scandir = os.scandir
+
+    def refuse(path: str) -> object:
+        if path.endswith("locked"):
+            raise PermissionError(13, "Permission denied", path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    assert find_pictures(tmp_path) == [tmp_path / "a" / "a.jpg"]
+    assert f"left out: {tmp_path}/link is a link to a folder" in caplog.text
+    assert f"left out: {tmp_path}/locked: Permission denied" in caplog.text
 
 
 def test_a_contact_sheet_shows_its_pictures_on_white() -> None:

@@ -10,7 +10,7 @@ from PIL import Image
 
 from faststyle.errors import ImageError
 from faststyle.imaging import sample_photos
-from faststyle.imaging.images import decode_picture, read_picture
+from faststyle.imaging.reading import decode_picture, read_picture
 from faststyle.imaging.sample_photos import (
     FILES,
     HELD_OUT,

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from faststyle.errors import ImageError, OutputError
-from faststyle.imaging.images import read_picture
+from faststyle.imaging.reading import read_picture
 from faststyle.inference import batch
 from faststyle.inference.batch import plan, read_manifest, repair_manifest, stylize_file, stylize_files
 from faststyle.inference.stylizer import Stylizer

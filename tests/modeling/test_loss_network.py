@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from faststyle import config
 from faststyle.errors import LossNetworkError
-from faststyle.imaging.images import read_picture, resize_shorter_side
+from faststyle.imaging.images import resize_shorter_side
+from faststyle.imaging.reading import read_picture
 from faststyle.imaging.sample_photos import PHOTOGRAPHS, sample_photograph
 from faststyle.losses.layer_losses import GramLoss
 from faststyle.modeling.loss_network import (

@@ -25,7 +25,8 @@ from faststyle.commands.terminal import one_line_errors
 from faststyle.errors import CheckpointError, ConfigError, FaststyleError, ImageError
 from faststyle.experiments import schema
 from faststyle.experiments.application import compose_settings
-from faststyle.imaging.images import WRITERS, decode_picture
+from faststyle.imaging.images import WRITERS
+from faststyle.imaging.reading import decode_picture
 from faststyle.inference.onnx_graph import build_model, read_model_header
 from faststyle.modeling.transformer_net import TransformerNet
 from faststyle.training.pack import load_pack

@@ -9,7 +9,7 @@ import pytest
 
 import gallery
 from faststyle.checkpoint import read_checkpoint
-from faststyle.imaging.images import read_picture
+from faststyle.imaging.reading import read_picture
 from faststyle.resources import CHECKPOINTS, shipped_styles, style_picture
 
 

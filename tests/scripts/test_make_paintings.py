@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import make_paintings
-from faststyle.imaging.images import read_picture
+from faststyle.imaging.reading import read_picture
 from helpers import ROOT
 from paintings import PAINTINGS
 

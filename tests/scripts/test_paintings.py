@@ -8,7 +8,8 @@ from PIL import Image
 
 from faststyle.experiments.application import compose_settings
 from faststyle.experiments.schema import TrainConfig
-from faststyle.imaging.images import read_picture, resize_to
+from faststyle.imaging.images import resize_to
+from faststyle.imaging.reading import read_picture
 from helpers import ROOT
 from paintings import PAINTINGS, thick_paint
 

@@ -18,7 +18,8 @@ import pytest
 from PIL import Image
 
 from faststyle.errors import DataError
-from faststyle.imaging.images import center_square, read_picture
+from faststyle.imaging.images import center_square
+from faststyle.imaging.reading import read_picture
 from faststyle.training.pack import Pack, load_pack
 from faststyle.training.sources import open_source
 from helpers import noise

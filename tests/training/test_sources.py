@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from faststyle.errors import DataError, ImageError
-from faststyle.imaging.images import decode_picture
+from faststyle.imaging.reading import decode_picture
 from faststyle.imaging.sample_photos import read_sample_crop, sample_crop_names
 from faststyle.training.sources import SAMPLE_SOURCE, SOURCES, Photographs, Source, open_source
 

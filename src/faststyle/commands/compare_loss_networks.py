@@ -46,7 +46,8 @@ def compare(args: argparse.Namespace) -> None:
     from faststyle.checkpoint import read_checkpoint
     from faststyle.evaluation.loss_network_agreement import agreement
     from faststyle.experiments.schema import balanced_loss
-    from faststyle.imaging.images import find_pictures, read_picture, resize_shorter_side
+    from faststyle.imaging.images import find_pictures, resize_shorter_side
+    from faststyle.imaging.reading import read_picture
     from faststyle.losses.perceptual_loss import needed_layers
     from faststyle.modeling.loss_network import load_loss_network
     from faststyle.modeling.pixels import to_image

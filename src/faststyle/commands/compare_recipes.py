@@ -85,7 +85,8 @@ def compare_recipes(args: argparse.Namespace) -> None:
     from faststyle.experiments.recipe_comparison import as_plain, compare, sheet, table, train_for
     from faststyle.experiments.schema import balanced_loss, default_style_size
     from faststyle.files import replacing
-    from faststyle.imaging.images import read_picture, write_picture
+    from faststyle.imaging.images import write_picture
+    from faststyle.imaging.reading import read_picture
     from faststyle.losses.perceptual_loss import needed_layers
     from faststyle.modeling.loss_network import choose_architecture
 

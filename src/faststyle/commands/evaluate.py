@@ -84,7 +84,8 @@ def check(args: argparse.Namespace) -> None:
 
 def load(path: Path, size: int) -> "Tensor":
     """(1, 3, H, W) in [0, 1], its shorter side at ``size``."""
-    from faststyle.imaging.images import read_picture, resize_shorter_side
+    from faststyle.imaging.images import resize_shorter_side
+    from faststyle.imaging.reading import read_picture
     from faststyle.modeling.pixels import to_image
 
     return to_image(resize_shorter_side(read_picture(path), size).rgb)

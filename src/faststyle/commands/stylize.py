@@ -100,8 +100,8 @@ def parse_memory(text: str) -> float:
 def stylize(args: argparse.Namespace) -> int:
     """Stylises the pictures and returns the exit code."""
     # after --help has been answered
-    from faststyle.imaging.images import MAX_MEGAPIXELS
     from faststyle.imaging.masks import read_mask
+    from faststyle.imaging.reading import MAX_MEGAPIXELS
     from faststyle.imaging.sample_photos import sample_photograph
     from faststyle.inference.batch import plan, repair_manifest, stylize_file, stylize_files
     from faststyle.inference.masking import Composition

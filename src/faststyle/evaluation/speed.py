@@ -21,7 +21,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from faststyle.checkpoint import read_checkpoint
 from faststyle.errors import FaststyleError
-from faststyle.imaging.images import MAX_MEGAPIXELS
+from faststyle.imaging.reading import MAX_MEGAPIXELS
 from faststyle.inference.backends import BACKENDS
 from faststyle.inference.batch import Job, plan, stylize_file, stylize_files
 from faststyle.inference.onnx_graph import export_onnx
@@ -34,7 +34,8 @@ import json, sys, time
 marks = [time.perf_counter()]
 from faststyle.inference.batch import Job, stylize_file
 from faststyle.inference.stylizer import Stylizer
-from faststyle.imaging.images import read_picture, write_picture
+from faststyle.imaging.images import write_picture
+from faststyle.imaging.reading import read_picture
 from dataclasses import replace
 marks.append(time.perf_counter())
 stylizer = Stylizer.load(sys.argv[2])

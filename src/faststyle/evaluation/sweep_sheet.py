@@ -13,7 +13,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from faststyle.checkpoint import read_checkpoint
 from faststyle.errors import FaststyleError
-from faststyle.imaging.images import Picture, contact_sheet, read_picture, resize_to
+from faststyle.imaging.images import Picture, contact_sheet, resize_to
+from faststyle.imaging.reading import read_picture
 
 FOLDERS = re.compile(r"[^=,:{}\[\]]*/")  # before a file's name, also inside a list or a dictionary
 FONT_SIZE, LETTER = 16, 9  # pixels: height of a line's letters, and their width

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from faststyle.checkpoint import WEIGHTS
 from faststyle.errors import CheckpointError, ConfigError, DataError
-from faststyle.experiments.inputs import choose_output
+from faststyle.experiments.inputs import choose_output, hold
 from faststyle.experiments.schema import DistillConfig
 from faststyle.imaging.images import find_pictures
 from faststyle.training.sources import Photographs, open_source
@@ -25,7 +25,8 @@ def distill(settings: DistillConfig) -> Path:
     inputs = check_inputs(settings)
     from faststyle.experiments.run_distillation import run_distillation  # seconds: torch, Lightning
 
-    return run_distillation(settings, inputs)
+    with hold(settings.run_dir):
+        return run_distillation(settings, inputs)
 
 
 def check_inputs(settings: DistillConfig) -> Inputs:

@@ -1,12 +1,35 @@
 """What a user gives, checked before anything heavy is imported. No torch."""
 
+import os
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from faststyle.errors import FaststyleError, ImageError
+from filelock import FileLock, Timeout
+
+from faststyle.errors import FaststyleError, ImageError, OutputError
 from faststyle.files import check_output
-from faststyle.imaging.images import Picture, read_picture, resize_shorter_side
+from faststyle.imaging.images import Picture, resize_shorter_side
+from faststyle.imaging.reading import read_picture
+
+RANKS = ("RANK", "LOCAL_RANK", "SLURM_PROCID")  # by which a process knows that it is not the first of its training
+
+
+@contextmanager
+def hold(run_dir: str) -> Iterator[None]:
+    """Keeps other runs out of a run folder, which it makes. Raises ``OutputError`` if one is in it."""
+    folder = Path(run_dir)
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / ".lock", timeout=0)
+    if not any(os.environ.get(rank, "0") != "0" for rank in RANKS):
+        try:
+            lock.acquire()
+        except Timeout:
+            raise OutputError(f"another run is writing in {folder}: wait for it, or set hydra.run.dir") from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 @contextmanager

@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 
 from faststyle.errors import ImageError
-from faststyle.experiments.inputs import choose_output, load_style, naming
+from faststyle.experiments.inputs import choose_output, hold, load_style, naming
 from faststyle.experiments.schema import OptimizeConfig, RegionConfig
-from faststyle.imaging.images import WRITERS, Picture, read_picture, resize_shorter_side
+from faststyle.imaging.images import WRITERS, Picture, resize_shorter_side
 from faststyle.imaging.masks import Mask, fit_mask, read_mask
+from faststyle.imaging.reading import read_picture
 
 PICTURE = "stylized.png"  # in the run folder
 
@@ -42,7 +43,8 @@ def optimize_photograph(settings: OptimizeConfig) -> Path:
     inputs = check_inputs(settings)
     from faststyle.experiments.run_optimization import run_optimization  # seconds: torch
 
-    return run_optimization(settings, inputs)
+    with hold(settings.run_dir):
+        return run_optimization(settings, inputs)
 
 
 def check_inputs(settings: OptimizeConfig) -> Inputs:

@@ -20,7 +20,8 @@ from faststyle.experiments.build import build_trainer
 from faststyle.experiments.distill import Inputs
 from faststyle.experiments.run_training import find_checkpoint, fit, quiet_lightning
 from faststyle.experiments.schema import DistillConfig
-from faststyle.imaging.images import read_picture, resize_shorter_side
+from faststyle.imaging.images import resize_shorter_side
+from faststyle.imaging.reading import read_picture
 from faststyle.modeling.loss_network import VGG, Compact, load_loss_network
 from faststyle.modeling.pixels import to_images
 from faststyle.modeling.transformer_net import TransformerNet

@@ -8,9 +8,10 @@ from numpy.typing import NDArray
 
 from faststyle.checkpoint import WEIGHTS
 from faststyle.errors import CheckpointError
-from faststyle.experiments.inputs import choose_output, load_style, naming
+from faststyle.experiments.inputs import choose_output, hold, load_style, naming
 from faststyle.experiments.schema import TrainConfig
-from faststyle.imaging.images import Picture, read_picture
+from faststyle.imaging.images import Picture
+from faststyle.imaging.reading import read_picture
 from faststyle.resources import find_weights
 from faststyle.training.sources import Photographs, open_source
 
@@ -34,7 +35,8 @@ def train(settings: TrainConfig) -> Path:
     inputs = check_inputs(settings)
     from faststyle.experiments.run_training import run_training  # seconds: torch, Lightning
 
-    return run_training(settings, inputs)
+    with hold(settings.run_dir):
+        return run_training(settings, inputs)
 
 
 def check_inputs(settings: TrainConfig) -> Inputs:

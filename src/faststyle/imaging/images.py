@@ -1,25 +1,20 @@
-"""Pictures in files: read, orient, convert to sRGB, resize, write. File <-> NumPy, no torch."""
+"""Pictures as arrays and in folders: find, resize, draw side by side, write. No torch; reading: ``reading``."""
 
-import io
 import logging
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image
 
-from faststyle.errors import ImageError, OutputError
+from faststyle.errors import OutputError
 from faststyle.files import check_output, replacing
 
 log = logging.getLogger(__name__)
 
-MAX_MEGAPIXELS = 200.0
-READABLE = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF")  # JPEG takes MPO, too, which some cameras write
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif"})
 
 # what is written, by suffix: Pillow's options. 95 and 4:4:4 keep a painting's coloured edges.
@@ -36,9 +31,6 @@ WRITERS: dict[str, dict[str, Any]] = {
 }
 KEEPS_ALPHA = frozenset({"PNG", "WEBP", "TIFF"})
 KEEPS_EXIF = frozenset({"JPEG", "PNG", "WEBP"})
-
-ROWS = 256  # converted at once
-EXIF_IFD, DATE_TIME, DATE_TIME_ORIGINAL = 0x8769, 0x0132, 0x9003
 
 
 @dataclass(frozen=True)
@@ -58,130 +50,6 @@ class Picture:
         return self.rgb.shape[0], self.rgb.shape[1]
 
 
-def read_picture(path: str | Path, *, max_megapixels: float = MAX_MEGAPIXELS) -> Picture:
-    """Reads a JPEG, PNG, WebP, TIFF, BMP or GIF file (its first frame).
-
-    Applies the EXIF orientation and the ICC profile; converts grey, palette, CMYK and 16-bit pictures.
-    Raises ``ImageError`` if the file is missing, no file, empty, unreadable, truncated, no picture, or larger.
-    """
-    path = Path(path)
-    if path.is_dir():
-        raise ImageError(f"{path} is a folder, expected a picture")
-    if not path.exists():
-        raise ImageError(f"no picture {path}")
-    if not path.is_file():
-        raise ImageError(f"{path} is no regular file")
-    try:
-        return decode_picture(path.read_bytes(), name=str(path), max_megapixels=max_megapixels)
-    except OSError as error:
-        raise ImageError(f"cannot read {path}: {error.strerror or error}") from error
-
-
-def decode_picture(data: bytes, *, name: str, max_megapixels: float = MAX_MEGAPIXELS) -> Picture:
-    """``read_picture`` for a file's content; ``name`` stands in the errors."""
-    if not data:
-        raise ImageError(f"{name} is empty")
-    try:
-        with _pillow_limit_lifted():
-            image = Image.open(io.BytesIO(data), formats=READABLE)
-            megapixels = image.width * image.height / 1e6
-            if megapixels > max_megapixels:
-                raise ImageError(
-                    f"{name} has {megapixels:.1f} megapixels, the limit is {max_megapixels:g} "
-                    "(--max-megapixels raises it)"
-                )
-            image.load()
-        return _convert(image, name)
-    except UnidentifiedImageError as error:
-        raise ImageError(f"{name} is no picture of a known format ({', '.join(READABLE)})") from error
-    except ImageError:
-        raise
-    except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, ValueError, struct.error, ...
-        raise ImageError(f"{name} is damaged: {error}") from error
-
-
-class _Limit:
-    """Pillow's own, which is global, warns at one size and fails at another, for TIFF while it decodes. It is lifted
-    while any thread reads; ours is checked before decoding."""
-
-    def __init__(self) -> None:
-        self.lock, self.readers = threading.Lock(), 0
-        self.pillows: int | None = None
-
-    @contextmanager
-    def lifted(self) -> Iterator[None]:
-        with self.lock:
-            if not self.readers:
-                self.pillows, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
-            self.readers += 1
-        try:
-            yield
-        finally:
-            with self.lock:
-                self.readers -= 1
-                if not self.readers:
-                    Image.MAX_IMAGE_PIXELS = self.pillows
-
-
-_pillow_limit_lifted = _Limit().lifted
-
-
-def _convert(image: Image.Image, name: str) -> Picture:
-    captured = _capture_date(image)
-    try:
-        upright = ImageOps.exif_transpose(image)
-    except Exception as error:  # damaged EXIF raises many kinds; the picture itself is whole
-        log.warning("%s: damaged EXIF ignored (%s)", name, error)
-        upright = image
-    profile = image.info.get("icc_profile")
-    alpha = None
-    if upright.has_transparency_data:
-        rgba = upright.convert("RGBA")
-        alpha = np.asarray(rgba.getchannel("A"))
-        upright = rgba.convert("RGB") if upright.mode != "RGB" or "transparency" in upright.info else upright
-        if alpha.min() == 255:
-            alpha = None
-    return Picture(np.asarray(_to_srgb(_to_8_bit(upright), profile, name)), alpha, captured)
-
-
-def _capture_date(image: Image.Image) -> str | None:
-    try:
-        exif = image.getexif()
-        date = exif.get_ifd(EXIF_IFD).get(DATE_TIME_ORIGINAL) or exif.get(DATE_TIME)
-    except Exception:  # see _convert
-        return None
-    return date if isinstance(date, str) else None
-
-
-def _to_8_bit(image: Image.Image) -> Image.Image:
-    """16-bit, 32-bit integer (16-bit values) and float (0 to 1) grey pictures to 8-bit grey; others as they are."""
-    if image.mode != "F" and not image.mode.startswith("I"):
-        return image
-    scale = 255 if image.mode == "F" else 1 / 257
-    values = np.asarray(image)
-    grey = np.empty(values.shape, np.uint8)
-    for top in range(0, len(values), ROWS):  # eight bytes a pixel, of a few
-        block = np.nan_to_num(values[top : top + ROWS].astype(np.float64)) * scale
-        grey[top : top + ROWS] = block.round().clip(0, 255)
-    return Image.fromarray(grey)
-
-
-def _to_srgb(image: Image.Image, profile: bytes | None, name: str) -> Image.Image:
-    if image.mode not in ("RGB", "CMYK", "L"):
-        image = image.convert("RGB")
-    if profile:
-        from PIL import ImageCms  # loads littlecms, needed for few pictures
-
-        try:
-            source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-            converted = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
-            assert converted is not None  # only in-place conversion returns None
-            return converted
-        except (ImageCms.PyCMSError, OSError) as error:
-            log.warning("%s: damaged ICC profile ignored (%s)", name, error)
-    return image.convert("RGB")
-
-
 def write_picture(path: str | Path, picture: Picture) -> None:
     """Writes through a temporary file and a rename. The suffix selects the format; makes the folder.
 
@@ -193,10 +61,10 @@ def write_picture(path: str | Path, picture: Picture) -> None:
     if picture.alpha is not None and options["format"] in KEEPS_ALPHA:
         image.putalpha(Image.fromarray(picture.alpha))
     if picture.captured and options["format"] == "TIFF":
-        options["tiffinfo"] = {DATE_TIME: picture.captured}  # libtiff writes no EXIF directory
+        options["tiffinfo"] = {ExifTags.Base.DateTime: picture.captured}  # libtiff writes no EXIF directory
     if picture.captured and options["format"] in KEEPS_EXIF:
         exif = Image.Exif()
-        exif.get_ifd(EXIF_IFD)[DATE_TIME_ORIGINAL] = picture.captured
+        exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.DateTimeOriginal] = picture.captured
         options["exif"] = exif.tobytes()  # Pillow's writers overlook the sub-directory of an Exif object
     try:
         with replacing(path) as temporary, temporary.open("wb") as file:
@@ -220,14 +88,22 @@ def resize_shorter_side(picture: Picture, size: int) -> Picture:
 
 
 def find_pictures(folder: Path) -> list[Path]:
-    """Files below ``folder`` whose suffix is a picture's, sorted; hidden ones are left out."""
-    return sorted(
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in SUFFIXES
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-        and path.is_file()
-    )
+    """Files below ``folder`` whose suffix is a picture's, sorted; hidden ones are left out.
+
+    So are folders that are links, which may lead in circles, and those that cannot be read: the log tells of them.
+    """
+    found = []
+
+    def tell(error: OSError) -> None:
+        log.warning("left out: %s: %s", error.filename, error.strerror)
+
+    for at, folders, names in os.walk(folder, onerror=tell):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for link in (path for name in folders if (path := Path(at, name)).is_symlink()):
+            log.warning("left out: %s is a link to a folder", link)
+        paths = [Path(at, name) for name in names if not name.startswith(".")]
+        found += [path for path in paths if path.suffix.lower() in SUFFIXES and path.is_file()]
+    return sorted(found)
 
 
 def contact_sheet(rows: list[list[NDArray[np.uint8]]], gap: int = 4) -> Picture:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
 from faststyle.errors import ImageError
-from faststyle.imaging.images import read_picture
+from faststyle.imaging.reading import read_picture
 
 log = logging.getLogger(__name__)
 

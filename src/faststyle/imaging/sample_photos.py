@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from faststyle.errors import ImageError
-from faststyle.imaging.images import read_picture
+from faststyle.imaging.reading import read_picture
 from faststyle.resources import SAMPLE_PHOTOS
 
 PHOTOGRAPHS = {

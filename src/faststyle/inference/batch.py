@@ -17,14 +17,8 @@ from threading import Lock
 
 from faststyle.errors import FaststyleError, ImageError, OutputError
 from faststyle.files import check_output
-from faststyle.imaging.images import (
-    WRITERS,
-    Picture,
-    find_pictures,
-    read_picture,
-    resize_shorter_side,
-    write_picture,
-)
+from faststyle.imaging.images import WRITERS, Picture, find_pictures, resize_shorter_side, write_picture
+from faststyle.imaging.reading import read_picture
 from faststyle.inference.masking import Composition
 from faststyle.inference.stylizer import Stylizer
 

@@ -18,7 +18,8 @@ from tqdm import tqdm
 
 from faststyle.errors import DataError, ImageError
 from faststyle.files import replacing, reserve
-from faststyle.imaging.images import center_square, decode_picture
+from faststyle.imaging.images import center_square
+from faststyle.imaging.reading import decode_picture
 from faststyle.training.sources import Photographs
 
 log = logging.getLogger(__name__)
