@@ -75,6 +75,17 @@ def call(command: str, *arguments: object) -> int:
     return int(stop.value.code or 0)
 
 
+def command_line(*arguments: str) -> None:
+    """Ends the process as ``faststyle ...`` does: what a process started from here runs."""
+    sys.argv = ["faststyle", *arguments]
+    main()
+
+
+def same_tensors(a: Checkpoint, b: Checkpoint) -> bool:
+    """Whether they are equal in the half precision of ``b``, a weights file."""
+    return all(np.array_equal(array.astype(np.float16), b.tensors[name]) for name, array in a.tensors.items())
+
+
 def readme_line(words: str) -> list[str]:
     """The arguments of the one line in README that holds ``words``, after ``faststyle``."""
     (line,) = [line for line in (ROOT / "README.md").read_text().splitlines() if words in line]

@@ -15,7 +15,7 @@ import pytest
 import torch
 from PIL import Image
 
-from faststyle.checkpoint import Checkpoint, read_checkpoint, save_weights
+from faststyle.checkpoint import read_checkpoint, save_weights
 from faststyle.errors import CheckpointError, ConfigError, FaststyleError, LossNetworkError, NonFiniteLossError
 from faststyle.evaluation.metrics import Evaluation
 from faststyle.experiments.application import compose_settings
@@ -28,7 +28,7 @@ from faststyle.resources import COMMAND
 from faststyle.training import loggers
 from faststyle.training.loggers import CsvLogger
 from faststyle.training.module import StyleTransferModule
-from helpers import make_config
+from helpers import make_config, same_tensors
 
 
 def run(*overrides: str) -> Path:
@@ -43,10 +43,6 @@ def losses(run_dir: Path) -> dict[int, tuple[float, float, float]]:
             int(row["step"]): (float(row["loss"]), float(row["content_loss"]), float(row["style_loss"]))
             for row in csv.DictReader(file)
         }
-
-
-def same_tensors(a: Checkpoint, b: Checkpoint) -> bool:
-    return all(np.array_equal(array.astype(np.float16), b.tensors[name]) for name, array in a.tensors.items())
 
 
 def test_a_run_writes_everything(train_overrides: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
