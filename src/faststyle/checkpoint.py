@@ -9,6 +9,7 @@ from __future__ import annotations  # the types name torch, which is loaded only
 import json
 import os
 import re
+import warnings
 import zipfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, is_dataclass
@@ -214,13 +215,14 @@ def _checked(header: Header, tensors: Tensors, path: Path) -> Checkpoint:
 
 
 def _read_lightning(path: Path) -> Checkpoint:
+    _check_stored(path)
     try:
         import torch
     except ImportError as error:
         raise CheckpointError(f"{path}: a .ckpt file needs torch: pip install 'faststyle[train]'") from error
-    _check_stored(path)
     try:
-        loaded = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings(action="ignore"):  # of what is refused below
+            loaded = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch.load raises a dozen kinds; an unsafe pickle is among them
         reason = "it wants to run code" if "Unsupported" in str(error) or "GLOBAL" in str(error) else "it is damaged"
         raise CheckpointError(f"{path} is refused: {reason}, or it is no Lightning checkpoint") from error

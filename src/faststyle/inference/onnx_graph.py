@@ -4,7 +4,8 @@ from __future__ import annotations  # the types name onnx, of which only the mes
 
 import importlib.util
 import json
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -41,37 +42,6 @@ FLOAT, UINT8, INT64, FLOAT16 = (messages.TensorProto.DataType.Value(n) for n in 
 ELEMENT_TYPES = {"float32": FLOAT, "int64": INT64, "float16": FLOAT16}
 
 ONNX = (".onnx",)  # suffixes of what is written
-PLAIN = {messages.AttributeProto.AttributeType.Value(n) for n in ("FLOAT", "INT", "STRING", "INTS")}
-PICTURE = (UINT8, 1, 0, 0, 3)
-NODES = frozenset(
-    [
-        "Add",
-        "AveragePool",
-        "BatchNormalization",
-        "Cast",
-        "Concat",
-        "Conv",
-        "ConvTranspose",
-        "DepthToSpace",
-        "Div",
-        "Gather",
-        "InstanceNormalization",
-        "Mod",
-        "Mul",
-        "Neg",
-        "Pad",
-        "Range",
-        "Relu",
-        "Resize",
-        "Round",
-        "Shape",
-        "Sigmoid",
-        "Slice",
-        "Squeeze",
-        "Transpose",
-        "Unsqueeze",
-    ]
-)
 OPSET, IR_VERSION = 18, 9  # read by ONNX Runtime 1.16 and OpenVINO 2023 onwards
 PAD_MODES = {"reflect": "reflect", "replicate": "edge", "zero": "constant"}
 EPSILON = 1e-5  # of the normalisations
@@ -92,9 +62,10 @@ def export_onnx(checkpoint: Checkpoint, path: str | Path) -> None:
 
 
 def read_model_header(data: bytes, path: Path) -> Header:
-    """What a graph says of itself, if it is one that ``build_model`` could have made: nothing in it runs before.
+    """What a graph says of itself.
 
-    Raises ``CheckpointError`` on nodes of other kinds, loops and branches, files beside it, other inputs and outputs.
+    Raises ``CheckpointError`` unless, its weights' values aside, it is the very graph that ``build_model`` makes of
+    such a network: nothing else gets to a run time.
     """
     model = messages.ModelProto()
     try:
@@ -106,22 +77,23 @@ def read_model_header(data: bytes, path: Path) -> Header:
         header = Header.from_values(json.loads(known.get(METADATA_KEY) or "null"))
     except (ConfigError, ValueError, RecursionError) as error:
         raise CheckpointError(f"{path} is no ONNX file of faststyle's ({error})") from error
-    graph = model.graph
-    foreign = sorted({str(node.op_type) for node in graph.node if node.op_type not in NODES or node.domain})
-    if foreign:
-        raise CheckpointError(f"{path} is no ONNX file of faststyle's: it has nodes of type {', '.join(foreign[:3])}")
-    within = any(each.type not in PLAIN for node in graph.node for each in node.attribute)
-    beside = any(tensor.external_data or tensor.data_location for tensor in graph.initializer)
-    ends = [[(value.name, _type_and_shape(value)) for value in values] for values in (graph.input, graph.output)]
-    if within or beside or model.functions or ends != [[("photograph", PICTURE)], [("stylized", PICTURE)]]:
-        raise CheckpointError(f"{path} is no ONNX file of faststyle's: its graph is another")
+    shapes = header.network.tensor_shapes()
+    if sum(map(math.prod, shapes.values())) > len(data) or _outline(model) != _outline(_blank_model(header, shapes)):
+        raise CheckpointError(f"{path} is no ONNX file of this version of faststyle's: its graph is another")
     return header
 
 
-def _type_and_shape(value: onnx.ValueInfoProto) -> tuple[int, ...]:
-    """The type of its elements, then its sides: 0 is any."""
-    tensor = value.type.tensor_type
-    return (tensor.elem_type, *(side.dim_value for side in tensor.shape.dim))
+def _blank_model(header: Header, shapes: Mapping[str, tuple[int, ...]]) -> onnx.ModelProto:
+    return build_model(Checkpoint(header, {name: np.zeros(shape, np.float16) for name, shape in shapes.items()}))
+
+
+def _outline(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The graph without the values of its weights, which are those in half precision, and without what it says."""
+    del model.metadata_props[:]
+    for tensor in model.graph.initializer:
+        if tensor.data_type == FLOAT16:
+            tensor.ClearField("raw_data")
+    return model
 
 
 def build_model(checkpoint: Checkpoint) -> onnx.ModelProto:
