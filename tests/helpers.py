@@ -1,9 +1,12 @@
 """What several test files use: folders, small pictures and networks, the command line in this process."""
 
+import multiprocessing
 import os
 import shlex
 import subprocess
 import sys
+from collections.abc import Sequence
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +22,7 @@ from faststyle.network_config import NetworkConfig
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"
+RUNS = ("run_training", "run_optimization", "run_distillation")
 VGG = SHARED / "weights" / "vgg19_caffe_conv_fp16.safetensors"
 
 
@@ -75,8 +79,25 @@ def call(command: str, *arguments: object) -> int:
     return int(stop.value.code or 0)
 
 
-def command_line(*arguments: str) -> None:
-    """Ends the process as ``faststyle ...`` does: what a process started from here runs."""
+FORKS = multiprocessing.get_context("forkserver")  # processes that have imported all that takes seconds
+FORKS.set_forkserver_preload(["helpers", "hydra.main", *(f"faststyle.experiments.{name}" for name in RUNS)])
+
+
+def fork(arguments: Sequence[str], folder: Path, printed: Path) -> BaseProcess:
+    """``faststyle ...`` as a process of its own, a group's first, in a folder; what it prints goes to a file."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OMP_NUM_THREADS", "1")
+        process = FORKS.Process(target=_end_as, args=(arguments, folder, printed))
+        process.start()
+    return process
+
+
+def _end_as(arguments: Sequence[str], folder: Path, printed: Path) -> None:
+    os.setsid()
+    os.chdir(folder)
+    file = os.open(printed, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.dup2(file, 1)
+    os.dup2(file, 2)
     sys.argv = ["faststyle", *arguments]
     main()
 

@@ -17,7 +17,7 @@ from faststyle.imaging.sample_photos import PHOTOGRAPHS
 from faststyle.inference import tiling
 from faststyle.inference.backends import BACKENDS, OPTIONS
 from helpers import call, noise, readme_line, run
-from imaging.test_images import BAD as BAD_PICTURES
+from imaging.test_reading import BAD as BAD_PICTURES
 from test_checkpoint import BAD as BAD_CHECKPOINTS
 from test_checkpoint import make_bad_checkpoint
 

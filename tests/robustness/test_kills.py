@@ -4,7 +4,6 @@ FASTSTYLE_KILLS=100 uv run pytest tests/robustness/test_kills.py
 """
 
 import logging
-import multiprocessing
 import os
 import random
 import shutil
@@ -18,7 +17,7 @@ import pytest
 
 from faststyle.checkpoint import read_checkpoint
 from faststyle.files import TEMPORARY
-from helpers import command_line, same_tensors
+from helpers import fork, same_tensors
 
 KILLS = int(os.environ.get("FASTSTYLE_KILLS", "5"))
 LONGEST = 60  # seconds, of the small training in one piece
@@ -38,25 +37,20 @@ def other_file_system(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.mark.slow
 def test_a_training_killed_at_random_moments_ends_as_if_it_had_not_been(
-    train_overrides: list[str], other_file_system: Path, monkeypatch: pytest.MonkeyPatch
+    train_overrides: list[str], other_file_system: Path
 ) -> None:
     """The run folder is on another file system than the temporary one: moved files would be halved there."""
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    processes = multiprocessing.get_context("forkserver")  # imports once
-    processes.set_forkserver_preload(["helpers", "faststyle.experiments.run_training", "hydra.main"])
     settings = [setting for setting in train_overrides if not setting.startswith(("run_dir=", "trainer.max_steps="))]
     settings += ["trainer.max_steps=60", "trainer.checkpoint_every=3", "trainer.sample_every=10", "resume=auto"]
 
     def start(folder: Path) -> BaseProcess:
         arguments = ("train", *settings, f"cache_dir={folder}/packs", f"hydra.run.dir={folder}/run")
-        process = processes.Process(target=command_line, args=arguments)
-        process.start()
-        return process
+        return fork(arguments, other_file_system, other_file_system / "printed")
 
     def end(process: BaseProcess, folder: Path) -> Path:
         """The weights of the finished training."""
         process.join(LONGEST)
-        assert process.exitcode == 0
+        assert process.exitcode == 0, (other_file_system / "printed").read_text()
         assert len(list(folder.glob("run/checkpoints/*.ckpt"))) == 1
         assert not list(folder.rglob(f"{TEMPORARY}*"))
         (weights,) = folder.glob("run/*.safetensors")

@@ -83,3 +83,17 @@ def test_unreachable(path: str, url: str, tmp_path: Path) -> None:
     bad = url.replace("/a.zip", path) if path == "/b.zip" else "http://127.0.0.1:1/a.zip"
     with pytest.raises(DataError, match=f"{bad}"):
         download(bad, tmp_path / "a.zip")
+
+
+@pytest.mark.parametrize("url", ["x", "", "ftp:/", "http://a b/", "http://[", "http://127.0.0.1:1000000/", "file:///"])
+def test_bad_addresses(url: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError) as caught:
+        download(url, tmp_path / "a.zip")
+    assert "\n" not in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_server_that_names_no_size(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Handler, "send_header", lambda *_: None)
+    with pytest.raises(DataError, match="cannot download"):
+        download(url, tmp_path / "a.zip")

@@ -19,6 +19,7 @@ RANKS = ("RANK", "LOCAL_RANK", "SLURM_PROCID")  # by which a process knows that 
 def hold(run_dir: str) -> Iterator[None]:
     """Keeps other runs out of a run folder, which it makes. Raises ``OutputError`` if one is in it."""
     folder = Path(run_dir)
+    new = not folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder / ".lock", timeout=0)
     if not any(os.environ.get(rank, "0") != "0" for rank in RANKS):
@@ -29,7 +30,11 @@ def hold(run_dir: str) -> Iterator[None]:
     try:
         yield
     finally:
-        lock.release()
+        if lock.is_locked:
+            Path(lock.lock_file).unlink(missing_ok=True)  # while held: whoever opened it finds it gone, and stops
+            lock.release()
+        if new and not any(folder.iterdir()):  # refused
+            folder.rmdir()
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """What happens around the training steps: progress, sample grids, the non-finite guard, signals."""
 
+import io
 import logging
 import time
 import zipfile
@@ -174,8 +175,10 @@ class WholeCheckpoints(TorchCheckpointIO):
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
         path = Path(path)
-        with replacing(path) as temporary, temporary.open("wb") as file:  # from a name, it would name what is inside
-            torch.save(checkpoint, file)
+        content = io.BytesIO()  # into a file, a full disk would be a RuntimeError without a word of it
+        torch.save(checkpoint, content)
+        with replacing(path) as temporary:
+            temporary.write_bytes(content.getbuffer())
         for older in path.parent.glob("step-*.ckpt"):
             if older != path:
                 older.unlink(missing_ok=True)

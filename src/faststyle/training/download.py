@@ -24,8 +24,8 @@ def download(url: str, path: Path) -> Path:
     part = path.with_name(path.name + ".part")
     part.parent.mkdir(parents=True, exist_ok=True)
     have = part.stat().st_size if part.exists() else 0
-    request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
     try:
+        request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
         with urllib.request.urlopen(request, timeout=TIMEOUT) as response:
             resumed = response.status == http.HTTPStatus.PARTIAL_CONTENT
             have = have if resumed else 0
@@ -43,6 +43,8 @@ def download(url: str, path: Path) -> Path:
         total = int(error.headers["Content-Range"].rpartition("/")[2])  # "bytes */TOTAL": all of it may be here
     except (OSError, http.client.HTTPException) as error:
         raise DataError(f"download of {url} broke ({error}); the same command goes on from {part}") from error
+    except (ValueError, TypeError) as error:  # of the address, or of a size that the server leaves out
+        raise DataError(f"cannot download {url}: {error}") from error
     found = part.stat().st_size
     if found != total:
         raise DataError(f"{part} has {found} of {total} bytes: the same command goes on, or delete it to start afresh")
