@@ -30,6 +30,11 @@ def test_a_photograph_is_painted_and_measured(photo: Path, tmp_path: Path, capsy
         (["content=nowhere.jpg"], "no picture nowhere.jpg"),
         (["content={photo}", "style.image=nowhere.jpg"], "error: style.image: no picture nowhere.jpg"),
         (["content={photo}", "style.image={photo}", "steps=abc"], "error: steps: Value 'abc'"),
+        (
+            ["content={photo}", "style.image={photo}", "output={photo}", "overwrite=true"],
+            "would replace its own source",
+        ),
+        (["content=nowhere.jpg", "output={photo}"], "exists: set overwrite to replace it"),
         (["style=nope"], "Could not find 'style/nope'"),
         (["foo=1"], "error: unknown setting foo; --help lists all"),
     ],

@@ -75,6 +75,8 @@ def test_every_parser_has_debug_and_the_name_of_its_command(capsys: pytest.Captu
     ("argv", "words"),
     [
         (["--nope"], "unrecognized arguments: --nope; faststyle paint --help"),
+        (["--no\npe"], r"unrecognized arguments: --no\npe; faststyle paint --help"),
+        (["--size=--"], "argument --size=--: -- is no value; faststyle paint --help"),
         (["--size", "large"], "argument --size: invalid int value: 'large'; faststyle paint --help"),
         (["fast", "--nope"], "unrecognized arguments: --nope; faststyle paint --help"),
         (["fast", "--rounds"], "argument --rounds: expected one argument; faststyle paint fast --help"),

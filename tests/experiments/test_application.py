@@ -127,6 +127,7 @@ def test_layers_of_other_configurations() -> None:
 REFUSALS = [
     ("data.roof=x", "data.roof"),
     ("colour=red", "colour"),
+    ("loss=1", "Config group override must be a string or a list"),
     ("loss=strange", "Could not find 'loss/strange'"),
     ("style=mona_lisa", "Could not find 'style/mona_lisa'"),
     ("trainer=tpu", "Could not find 'trainer/tpu'"),
@@ -146,7 +147,7 @@ def test_a_wrong_override_is_one_line_that_names_it(override: str, words: str) -
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize(("override", "words"), [REFUSALS[i] for i in (0, 2, 5, 7, 8)])
+@pytest.mark.parametrize(("override", "words"), [REFUSALS[i] for i in (0, 2, 3, 6, 8, 9)])
 def test_a_wrong_override_of_a_command_line_is_told_once(
     override: str, words: str, report_errors: Reporter, reported: list[tuple[bool, str]]
 ) -> None:

@@ -30,6 +30,7 @@ def test_paintings_are_those_of_the_folders_that_are_there(settings: DistillConf
     ("changes", "error", "words"),
     [
         ({"paintings": ["nowhere", "no"]}, DataError, "paintings: no pictures in nowhere, no$"),
+        ({"painting_sizes": []}, ConfigError, "painting_sizes must be at least data.image_size=32, found "),
         ({"painting_sizes": [64, 16]}, ConfigError, "painting_sizes must be at least data.image_size=32, found "),
         ({"root": "nowhere"}, DataError, "data.root: nowhere is none of: "),
         ({"layers": ["relu3_2", "relu4_1"]}, ConfigError, "layers must hold those of policy, too: relu1_2, relu2_2, "),

@@ -93,7 +93,13 @@ def test_bad_addresses(url: str, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_folder_in_its_place(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="is a folder"):
+        download("http://127.0.0.1:1/a.zip", tmp_path)
+
+
 def test_a_server_that_names_no_size(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Handler, "send_header", lambda *_: None)
+    monkeypatch.setattr(Handler, "limit", 0)
     with pytest.raises(DataError, match="cannot download"):
         download(url, tmp_path / "a.zip")

@@ -226,6 +226,21 @@ def test_every_kinds_word_is_in_the_error(root: str | None, tmp_path: Path) -> N
     assert "\n" not in str(caught.value)
 
 
+def test_names_that_are_no_utf_8(photos: Path, tmp_path: Path) -> None:
+    name = os.fsdecode(b"caf\xe9.jpg")
+    shutil.copy(photos / "0.jpg", tmp_path / name)
+    assert open_source(tmp_path).read(name) == (photos / "0.jpg").read_bytes()
+
+
+def test_a_zip_of_a_newer_version_is_refused(photos: Path, tmp_path: Path) -> None:
+    root = make_zip(photos, tmp_path)
+    data = bytearray(root.read_bytes())
+    data[data.rindex(b"PK\x01\x02") + 6] = 0xFF
+    root.write_bytes(data)
+    with pytest.raises(DataError, match="zip file version"):
+        open_source(root)
+
+
 def test_a_broken_zip_is_refused(tmp_path: Path) -> None:
     (tmp_path / "photos.ZIP").write_bytes(b"PK no zip")
     with pytest.raises(DataError, match=r"^data.root: .*photos.ZIP is no whole zip file"):

@@ -17,8 +17,15 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Ends the process with exit code 2."""
-        print(f"error: {message}; {self.prog} --help lists the options", file=sys.stderr)
+        print(f"error: {printable(message)}; {self.prog} --help lists the options", file=sys.stderr)
         raise SystemExit(2)
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Refuses ``--option=--``, of which argparse makes an empty list."""
+        for argument in args or ():
+            if argument.startswith("-") and argument.endswith("=--"):
+                self.error(f"argument {argument}: -- is no value")
+        return super().parse_known_args(args, namespace)
 
 
 def build_parser(command: str, description: str, **settings: Any) -> argparse.ArgumentParser:

@@ -30,9 +30,11 @@ def run_application(
     report_errors: ``report_errors(debug=...)`` is a context that tells the user of a ``FaststyleError`` inside.
     """
 
-    command_line = sys.argv
+    command_line, composed = sys.argv, False
 
     def call(cfg: DictConfig) -> None:
+        nonlocal composed
+        composed = True
         sys.argv = command_line  # with which Lightning starts further processes
         with report_errors(debug=cfg.get("debug") is True):  # Hydra would tell of it in its own way
             task(resolve(cfg, kind))
@@ -44,8 +46,10 @@ def run_application(
         try:
             with patch.object(ArgumentParser, "error", _refuse):
                 application()
-        except (HydraException, OmegaConfBaseException) as error:
-            raise ConfigError(_describe(error)) from error
+        except (HydraException, OmegaConfBaseException, ValueError, TypeError) as error:
+            if composed and isinstance(error, ValueError | TypeError):
+                raise  # the task's own
+            raise ConfigError(_describe(error)) from error  # Hydra's, as of a group that is a number
 
 
 def _refuse(parser: ArgumentParser, message: str) -> NoReturn:
@@ -71,6 +75,6 @@ def compose_settings(name: str, kind: type[Settings], overrides: list[str]) -> S
     try:
         with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
             cfg = hydra.compose(name, layer_overrides(overrides))
-    except (HydraException, OmegaConfBaseException) as error:
+    except (HydraException, OmegaConfBaseException, ValueError, TypeError) as error:
         raise ConfigError(_describe(error)) from error
     return resolve(cfg, kind)

@@ -35,7 +35,7 @@ def check_inputs(settings: DistillConfig) -> Inputs:
     if not paintings:
         raise DataError(f"paintings: no pictures in {', '.join(settings.paintings)}")
     size, sizes = settings.data.image_size, settings.painting_sizes
-    if min(sizes) < size:
+    if not sizes or min(sizes) < size:
         raise ConfigError(f"painting_sizes must be at least data.image_size={size}, found {sizes}")
     used = {*settings.policy.content_layers, *settings.policy.style_layers}
     if missing := sorted(used.difference(settings.layers)):

@@ -51,7 +51,8 @@ def check_inputs(settings: OptimizeConfig) -> Inputs:
     """Reads the pictures and masks that are named in ``settings``. Raises ``ImageError``."""
     if not settings.content:
         raise ImageError("content: set content=PATH to a photograph")
-    sources = [settings.content, *([settings.style.image] if settings.style.image else [])]
+    pictures = [picture for each in settings.regions for picture in (each.mask, each.style, each.style_mask)]
+    sources = [picture for picture in (settings.content, settings.style.image, *pictures) if picture]
     default = Path(settings.run_dir) / PICTURE
     output = choose_output(settings.output, default, WRITERS, overwrite=settings.overwrite, sources=sources)
     with naming("content"):

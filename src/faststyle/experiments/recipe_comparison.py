@@ -65,7 +65,7 @@ def _train(overrides: list[str], steps: int, folder: Path) -> Training:
     weights = folder / "weights.safetensors"
     folder.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "faststyle", "train", *overrides, f"trainer.max_steps={steps}"]
-    command += [f"output={weights}", f"hydra.run.dir={folder / 'run'}"]
+    command += [f"output={weights}", f"hydra.run.dir={folder / 'run'}", "overwrite=true"]
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)

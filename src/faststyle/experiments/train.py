@@ -51,5 +51,6 @@ def check_inputs(settings: TrainConfig) -> Inputs:
         preview = read_picture(settings.preview).rgb if settings.preview else None
     default = Path(settings.run_dir) / f"{settings.style.name}.safetensors"
     overwrite = settings.overwrite or settings.resume is not None
-    weights_path = choose_output(settings.output, default, WEIGHTS, overwrite=overwrite)
+    sources = [str(find_weights(settings.init))] if settings.init else []
+    weights_path = choose_output(settings.output, default, WEIGHTS, overwrite=overwrite, sources=sources)
     return Inputs(style, photographs, preview, weights_path)

@@ -21,6 +21,8 @@ def download(url: str, path: Path) -> Path:
     """
     if path.is_file():
         return path
+    if path.is_dir():
+        raise DataError(f"{path} is a folder, expected a file to download to")
     part = path.with_name(path.name + ".part")
     part.parent.mkdir(parents=True, exist_ok=True)
     have = part.stat().st_size if part.exists() else 0

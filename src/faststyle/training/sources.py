@@ -14,7 +14,7 @@ from faststyle.imaging.sample_photos import read_sample_crop, sample_crop_names
 
 MOST_BYTES = 500 * 10**6  # of one photograph
 # by a member of a zip: also one that is encrypted (RuntimeError) or packed in an unknown way
-DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError, NotImplementedError)
+DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError, NotImplementedError, ValueError)
 SAMPLE_SOURCE = "samples"  # as data.root: crops of the sample photographs
 
 
@@ -79,7 +79,7 @@ def _open_zip(root: Path) -> Photographs:
     """Opens a zip file, which is read in place."""
     try:
         archive = zipfile.ZipFile(root)
-    except (zipfile.BadZipFile, OSError) as error:
+    except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError) as error:
         raise DataError(f"data.root: {root} is no whole zip file ({error})") from error
     infos = [i for i in archive.infolist() if Path(i.filename).suffix.lower() in SUFFIXES and not i.is_dir()]
     infos = sorted((i for i in infos if not _hidden(i.filename)), key=lambda i: i.filename)
@@ -110,7 +110,7 @@ def _open_samples(root: Path) -> Photographs:
 
 
 def _digest(lines: list[str]) -> str:
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:12]
+    return hashlib.sha256("\n".join(lines).encode(errors="surrogateescape")).hexdigest()[:12]
 
 
 SOURCES = {
