@@ -24,7 +24,7 @@ from faststyle.experiments.schema import layer_overrides
 from faststyle.resources import CONF
 from helpers import fork
 
-VALUES = int(os.environ.get("FASTSTYLE_VALUES", "4"))  # for each command
+VALUES = int(os.environ.get("FASTSTYLE_VALUES", "2"))  # for each command
 SECONDS = 20  # then it is at work, which is well, too
 
 log = logging.getLogger(__name__)
