@@ -9,6 +9,7 @@ from faststyle.errors import CheckpointError, ConfigError, DataError, FaststyleE
 from faststyle.experiments.application import compose_settings
 from faststyle.experiments.distill import check_inputs, distill
 from faststyle.experiments.schema import DistillConfig
+from faststyle.resources import CHECKPOINTS
 
 
 @pytest.fixture(scope="module")
@@ -48,3 +49,9 @@ def test_a_bad_input_is_one_line_that_names_the_setting(
         distill(replace(settings, **changes))  # type: ignore[arg-type]
     assert "\n" not in str(caught.value)
     assert not Path(settings.run_dir).exists()
+
+
+def test_the_weights_it_starts_from_are_not_replaced(settings: DistillConfig) -> None:
+    start = str(CHECKPOINTS / "great_wave.safetensors")
+    with pytest.raises(OutputError, match="would replace its own source"):
+        distill(replace(settings, init=start, output=start, overwrite=True))

@@ -11,6 +11,7 @@ from faststyle.errors import CheckpointError, DataError, FaststyleError, ImageEr
 from faststyle.experiments.application import compose_settings
 from faststyle.experiments.schema import TrainConfig
 from faststyle.experiments.train import check_inputs, train
+from faststyle.resources import CHECKPOINTS
 from helpers import noise
 
 
@@ -72,3 +73,9 @@ def test_a_bad_input_is_one_line_that_names_the_setting(
         train(change(settings, key, value))
     assert "\n" not in str(caught.value)
     assert not Path(settings.run_dir).exists()
+
+
+def test_the_weights_it_starts_from_are_not_replaced(settings: TrainConfig) -> None:
+    again = replace(settings, init="great_wave", output=str(CHECKPOINTS / "great_wave.safetensors"), overwrite=True)
+    with pytest.raises(OutputError, match="would replace its own source"):
+        train(again)

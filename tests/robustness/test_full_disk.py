@@ -12,7 +12,7 @@ from PIL import Image
 
 from faststyle.checkpoint import read_checkpoint
 from faststyle.files import TEMPORARY
-from helpers import run
+from helpers import fork
 
 PAGE = 4096  # bytes: what a file takes at least
 LARGE = 300  # pixels: a picture that takes some pages
@@ -47,17 +47,19 @@ def large(path: Path) -> Path:
     return path
 
 
+def finish(line: Line, folder: Path) -> tuple[int | None, str]:
+    """The exit code of ``faststyle ...`` and what it prints."""
+    printed = folder / "printed"
+    printed.unlink(missing_ok=True)
+    process = fork([str(word) for word in line], folder, printed)
+    process.join()
+    return process.exitcode, printed.read_text()
+
+
 def stylize_one(disk: Path, weights: Path, photo: Path) -> tuple[Line, Path]:
     target = large(disk / "out.png")
-    return [
-        "stylize",
-        large(disk.parent / "in.png"),
-        "--checkpoint",
-        weights,
-        "--output",
-        target,
-        "--overwrite",
-    ], target
+    source = large(disk.parent / "in.png")
+    return ["stylize", source, "--checkpoint", weights, "--output", target, "--overwrite"], target
 
 
 def stylize_folder(disk: Path, weights: Path, photo: Path) -> tuple[Line, Path]:
@@ -74,8 +76,9 @@ def stylize_with_manifest(disk: Path, weights: Path, photo: Path) -> tuple[Line,
 
 
 def export(disk: Path, weights: Path, photo: Path) -> tuple[Line, Path]:
-    run("export", weights, "--output", disk / "a.onnx")
-    return ["export", weights, "--output", disk / "a.onnx", "--overwrite"], disk / "a.onnx"
+    line: Line = ["export", weights, "--output", disk / "a.onnx", "--overwrite"]
+    finish(line, disk.parent)
+    return line, disk / "a.onnx"
 
 
 def evaluate(disk: Path, weights: Path, photo: Path) -> tuple[Line, Path]:
@@ -111,30 +114,30 @@ def test_a_full_disk_is_one_line_and_the_file_before_stays(
     line, target = prepare(disk, tiny_style, photo)
     before = target.read_bytes()
     written, filler = target.stat().st_mtime_ns, fill(disk, 0)
-    process = run(*line)
-    assert process.returncode == code, process.stderr
-    assert "No space left on device" in process.stderr
-    assert "Traceback" not in process.stderr
-    assert process.stderr.splitlines()[-1].startswith(("error: ", "failed: "))
+    found, text = finish(line, disk.parent)
+    assert found == code, text
+    assert "No space left on device" in text
+    assert "Traceback" not in text
+    assert text.splitlines()[-1].startswith(("error: ", "failed: "))
     assert target.read_bytes().startswith(before)
     filler.unlink()
-    again = run(*line, *(["--overwrite"] if "--manifest" in line else []))
-    assert again.returncode == 0, again.stderr
+    again, text = finish([*line, *(["--overwrite"] if "--manifest" in line else [])], disk.parent)
+    assert again == 0, text
     assert target.stat().st_mtime_ns > written
     assert not list(disk.rglob(f"{TEMPORARY}*"))
 
 
 @pytest.mark.slow
 def test_packing_into_a_full_disk(disk: Path, train_overrides: list[str]) -> None:
-    settings = [*train_overrides, f"cache_dir={disk / 'packs'}"]
+    line: Line = ["train", *train_overrides, f"cache_dir={disk / 'packs'}"]
     filler = fill(disk, 3 * PAGE)
-    process = run("train", *settings)
-    assert process.returncode == 2
-    assert process.stderr.count("\n") == 1
-    assert process.stderr.startswith(f"error: cannot write the pack {disk}/packs/")
-    assert process.stderr.endswith("No space left on device\n")
+    code, text = finish(line, disk.parent)
+    assert code == 2
+    assert text.count("\n") == 1
+    assert text.startswith(f"error: cannot write the pack {disk}/packs/")
+    assert text.endswith("No space left on device\n")
     filler.unlink()
-    assert run("train", *settings).returncode == 0
+    assert finish(line, disk.parent)[0] == 0
     assert not list(disk.rglob(f"{TEMPORARY}*"))
 
 
@@ -145,17 +148,18 @@ def test_a_disk_that_is_full_during_the_training(sizes: float, disk: Path, train
     others = [setting for setting in train_overrides if not setting.startswith("run_dir=")]
     line: Line = ["train", *others, "trainer.max_steps=6", "trainer.checkpoint_every=2", "resume=auto"]
     measured = disk.parent / "measured"
-    assert run(*line, f"hydra.run.dir={measured}").returncode == 0
+    assert finish([*line, f"hydra.run.dir={measured}"], disk.parent)[0] == 0
+    line.append(f"hydra.run.dir={disk / 'run'}")
     (checkpoint,) = measured.rglob("*.ckpt")
     filler = fill(disk, round(sizes * checkpoint.stat().st_size))
-    process = run(*line, f"hydra.run.dir={disk / 'run'}")
-    assert process.returncode == 2, process.stderr
-    assert "Traceback" not in process.stderr
-    assert "No space left on device" in process.stderr.splitlines()[-1]
+    code, text = finish(line, disk.parent)
+    assert code == 2, text
+    assert "Traceback" not in text
+    assert "No space left on device" in text.splitlines()[-1]
     for path in disk.rglob("*.ckpt"):
         read_checkpoint(path)
     filler.unlink()
-    again = run(*line, f"hydra.run.dir={disk / 'run'}")
-    assert again.returncode == 0, again.stderr
-    assert "damaged" not in again.stderr
+    code, text = finish(line, disk.parent)
+    assert code == 0, text
+    assert "damaged" not in text
     assert not list(disk.rglob(f"{TEMPORARY}*"))

@@ -19,7 +19,7 @@ from faststyle.checkpoint import read_checkpoint
 from faststyle.files import TEMPORARY
 from helpers import fork, same_tensors
 
-KILLS = int(os.environ.get("FASTSTYLE_KILLS", "3"))
+KILLS = int(os.environ.get("FASTSTYLE_KILLS", "5"))
 LONGEST = 60  # seconds, of the small training in one piece
 
 log = logging.getLogger(__name__)

@@ -17,6 +17,8 @@ from faststyle.errors import ConfigError
 from faststyle.experiments.schema import Settings, layer_overrides, one_line, resolve
 from faststyle.resources import CONF
 
+REFUSALS = (HydraException, OmegaConfBaseException, ValueError, TypeError)  # Hydra's: the last two of a group that is 1
+
 
 def run_application(
     name: str,
@@ -46,10 +48,10 @@ def run_application(
         try:
             with patch.object(ArgumentParser, "error", _refuse):
                 application()
-        except (HydraException, OmegaConfBaseException, ValueError, TypeError) as error:
+        except REFUSALS as error:
             if composed and isinstance(error, ValueError | TypeError):
                 raise  # the task's own
-            raise ConfigError(_describe(error)) from error  # Hydra's, as of a group that is a number
+            raise ConfigError(_describe(error)) from error
 
 
 def _refuse(parser: ArgumentParser, message: str) -> NoReturn:
@@ -75,6 +77,6 @@ def compose_settings(name: str, kind: type[Settings], overrides: list[str]) -> S
     try:
         with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
             cfg = hydra.compose(name, layer_overrides(overrides))
-    except (HydraException, OmegaConfBaseException, ValueError, TypeError) as error:
+    except REFUSALS as error:
         raise ConfigError(_describe(error)) from error
     return resolve(cfg, kind)

@@ -46,5 +46,6 @@ def check_inputs(settings: DistillConfig) -> Inputs:
     photographs = open_source(settings.data.root)
     default = Path(settings.run_dir) / "compact.safetensors"
     overwrite = settings.overwrite or settings.resume is not None
-    weights_path = choose_output(settings.output, default, WEIGHTS, overwrite=overwrite)
+    sources = [settings.init] if settings.init else []
+    weights_path = choose_output(settings.output, default, WEIGHTS, overwrite=overwrite, sources=sources)
     return Inputs(paintings, photographs, weights_path)

@@ -79,7 +79,7 @@ def _open_zip(root: Path) -> Photographs:
     """Opens a zip file, which is read in place."""
     try:
         archive = zipfile.ZipFile(root)
-    except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError) as error:
+    except (*DAMAGED, OSError) as error:
         raise DataError(f"data.root: {root} is no whole zip file ({error})") from error
     infos = [i for i in archive.infolist() if Path(i.filename).suffix.lower() in SUFFIXES and not i.is_dir()]
     infos = sorted((i for i in infos if not _hidden(i.filename)), key=lambda i: i.filename)
