@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from faststyle.errors import OutputError
-from faststyle.files import TEMPORARY, check_output, replacing
+from faststyle.files import TEMPORARY, check_output, check_outputs, replacing
 
 
 @pytest.mark.parametrize("overwrite", [True, False])
@@ -79,13 +79,34 @@ def test_what_killed_processes_left_goes(tmp_path: Path) -> None:
     assert set(tmp_path.iterdir()) == {tmp_path / "a", *others}
 
 
-def test_replaces(tmp_path: Path) -> None:
+def test_many_results_of_the_same_sources(tmp_path: Path) -> None:
+    """None of them replaces any source; each is told by its name."""
+    for name in ("a.png", "b.png", "c.png"):
+        (tmp_path / name).touch()
+    results = [tmp_path / name for name in ("b.png", "c.png", "new.png")]
+    check_outputs(results, [".png"], overwrite=True, sources=[tmp_path / "a.png", tmp_path / "missing"])
+    with pytest.raises(OutputError, match="c.png would replace its own source"):
+        check_outputs(results, [".png"], overwrite=True, sources=[tmp_path / "a.png", tmp_path / "c.png"])
+
+
+def test_replaces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once the content is on the disk."""
+    synced: list[int] = []
+    sync, replace = os.fsync, Path.replace
+    monkeypatch.setattr(os, "fsync", lambda file: synced.append(os.fstat(file).st_ino) or sync(file))
+
+    def replace_synced(temporary: Path, target: Path) -> Path:
+        assert synced[-1] == temporary.stat().st_ino
+        return replace(temporary, target)
+
+    monkeypatch.setattr(Path, "replace", replace_synced)
     path = tmp_path / "deep" / "a"
     for text in ("one", "two"):
         with replacing(path) as temporary:
             temporary.write_text(text)
             assert temporary.parent == path.parent
         assert path.read_text() == text
+    assert len(synced) == 2
     assert list(path.parent.iterdir()) == [path]
 
 

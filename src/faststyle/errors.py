@@ -2,7 +2,8 @@
 
 import math
 import reprlib
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 
 
 def printable(text: str) -> str:
@@ -43,6 +44,19 @@ class DataError(FaststyleError):
 
 class NonFiniteLossError(FaststyleError):
     """The loss became infinite or NaN during training."""
+
+
+# by JSON that is cut short, or of another structure
+DAMAGED = (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError)
+
+
+@contextmanager
+def reading_record(path: object) -> Iterator[None]:
+    """Tells of a record, a JSON file of ours, that is damaged: a ``FaststyleError`` that names it."""
+    try:
+        yield
+    except DAMAGED as error:
+        raise FaststyleError(f"{path} is damaged ({type(error).__name__}: {error})") from error
 
 
 def one_of(key: str, value: object, known: Collection[str]) -> None:

@@ -21,25 +21,40 @@ def check_output(
     there; with ``overwrite`` a regular file may be, if it is none of ``sources``, which the result is made of.
     """
     path = Path(path)
-    if path.suffix.lower() not in suffixes:
-        raise OutputError(f"cannot write {path}: its suffix must be one of {', '.join(suffixes)}")
-    try:
-        if path.is_symlink() or path.exists():
-            _check_replaceable(path, sources)
-            if not overwrite:
-                raise OutputError(f"{path} exists: set overwrite to replace it")
-        _check_folder(path)
-    except OSError as error:  # a name too long, a link to itself
-        raise OutputError(f"cannot write {path}: {error.strerror}") from error
+    check_outputs([path], suffixes, overwrite=overwrite, sources=sources)
     return path
 
 
-def _check_replaceable(path: Path, sources: Iterable[str | Path]) -> None:
+def check_outputs(
+    paths: Iterable[Path], suffixes: Collection[str], *, overwrite: bool = False, sources: Iterable[str | Path] = ()
+) -> None:
+    """``check_output`` of many results of the same sources."""
+    originals = {_identity(Path(source)) for source in sources if os.path.exists(source)}
+    for path in paths:
+        if path.suffix.lower() not in suffixes:
+            raise OutputError(f"cannot write {path}: its suffix must be one of {', '.join(suffixes)}")
+        try:
+            if path.is_symlink() or path.exists():
+                _check_replaceable(path, originals)
+                if not overwrite:
+                    raise OutputError(f"{path} exists: set overwrite to replace it")
+            _check_folder(path)
+        except OSError as error:  # a name too long, a link to itself
+            raise OutputError(f"cannot write {path}: {error.strerror}") from error
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    """The same for all names of a file."""
+    stat = path.stat()
+    return stat.st_dev, stat.st_ino
+
+
+def _check_replaceable(path: Path, originals: set[tuple[int, int]]) -> None:
     if path.is_dir():
         raise OutputError(f"cannot write {path}: it is a folder")
     if not path.is_file():
         raise OutputError(f"cannot write {path}: it is no regular file")
-    if any(Path(source).exists() and path.samefile(source) for source in sources):
+    if _identity(path) in originals:
         raise OutputError(f"{path} would replace its own source: choose another output")
 
 

@@ -84,5 +84,14 @@ def test_what_cannot_work_is_one_line(changes: list[object], words: str, photos:
     assert words in line
 
 
+def test_a_painting_is_not_replaced_by_its_sheet(photos: Path, tmp_path: Path, capsys: Capture) -> None:
+    painting = tmp_path / "a.png"
+    shutil.copy(photos / "nested" / "4.png", painting)
+    before = painting.read_bytes()
+    assert call("compare-recipes", *arguments(photos, tmp_path), "--paintings", painting) == 2
+    assert capsys.readouterr() == ("", f"error: {painting} would replace its own source: choose another output\n")
+    assert painting.read_bytes() == before
+
+
 def test_the_default_paintings_are_there() -> None:
     assert all(path.is_file() for path in PAINTINGS)

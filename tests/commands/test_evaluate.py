@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from dataclasses import fields
 from pathlib import Path
 
@@ -107,6 +108,9 @@ def test_finished_pictures(photo: Path, tmp_path: Path, capsys: pytest.CaptureFi
         ({"--size": "8"}, "--size: must be from 32 to"),
         ({"--style-weight": "-1"}, "--style-weight: must be from 0 to"),
         ({"--style-weight": "nan"}, "--style-weight: must be from 0 to"),
+        ({"--plot": "old.png", "--images": "photo.jpg"}, "old.png exists: set overwrite to replace it"),
+        ({"--json": "old.json"}, "old.json exists: set overwrite to replace it"),
+        ({"--plot": "photo.png", "--overwrite": ""}, "photo.png would replace its own source"),
         ({"--checkpoint": None, "--stylized": "photo.jpg"}, "--stylized needs the one photograph"),
         ({"--checkpoint": None}, "one of the arguments --checkpoint --stylized is required"),
     ],
@@ -122,9 +126,24 @@ def test_what_cannot_work_is_one_line(
 ) -> None:
     monkeypatch.chdir(photo.parent)
     Path("empty").mkdir()
+    Path("old.json").touch()
+    Image.fromarray(noise(40, 30)).save("photo.png")
+    shutil.copy("photo.png", "old.png")
+    before = {path: path.read_bytes() for path in Path().glob("*.*")}
     options = {"--checkpoint": tiny_style, "--style": photo, "--images": ".", "--weights": vgg_weights} | change
-    assert call("evaluate", *(word for pair in options.items() if pair[1] is not None for word in pair)) == 2
+    assert call("evaluate", *(word for pair in options.items() if pair[1] is not None for word in pair if word)) == 2
     out, error = capsys.readouterr()
     assert words in error
     assert error.startswith("error: ")
     assert (out, error.count("\n")) == ("", 1)
+    assert {path: path.read_bytes() for path in Path().glob("*.*")} == before
+
+
+def test_a_plot_without_matplotlib_is_refused_before_the_work(
+    tiny_style: Path, photo: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    monkeypatch.setattr("faststyle.commands.evaluate.load", lambda *_: pytest.fail("at work"))
+    arguments = ("--checkpoint", tiny_style, "--style", photo, "--images", photo, "--plot", photo.parent / "a.png")
+    assert call("evaluate", *arguments) == 2
+    assert capsys.readouterr() == ("", "error: plots need matplotlib: pip install matplotlib\n")

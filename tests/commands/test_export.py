@@ -83,6 +83,7 @@ def test_without_torch_nothing_is_checked(
         (None, "style.pb", "suffix must be one of .onnx"),
         ("mona_lisa", "style.onnx", "no checkpoint mona_lisa; shipped styles: "),
         ("nowhere.safetensors", "style.onnx", "no checkpoint nowhere.safetensors"),
+        (None, "old.onnx", "old.onnx exists: set overwrite to replace it"),
     ],
 )
 def test_what_cannot_work_is_one_line(
@@ -93,9 +94,11 @@ def test_what_cannot_work_is_one_line(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
+    (tmp_path / "old.onnx").touch()
     assert call("export", checkpoint or tiny_style, "--output", tmp_path / output) == 2
     out, error = capsys.readouterr()
     assert words in error
     assert error.startswith("error: ")
     assert (out, error.count("\n")) == ("", 1)
-    assert not list(tmp_path.iterdir())
+    assert [path.name for path in tmp_path.iterdir()] == ["old.onnx"]
+    assert not (tmp_path / "old.onnx").stat().st_size

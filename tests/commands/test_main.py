@@ -90,6 +90,38 @@ def test_a_reader_that_has_enough_ends_it_quietly(word: str) -> None:
     assert (done.returncode, done.stderr) == (1, "")
 
 
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("word", ["--help", "styles"])
+def test_a_full_standard_output_is_one_line(word: str, unbuffered: str) -> None:
+    """When it is printed, or only when it is flushed."""
+    environment = os.environ | {"PYTHONUNBUFFERED": unbuffered}
+    line = [sys.executable, "-m", "faststyle", word]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(line, stdout=full, stderr=subprocess.PIPE, text=True, env=environment, check=False)
+    assert re.fullmatch("error: (standard output: )?No space left on device\n", done.stderr)
+    assert done.returncode == 2
+
+
+class Interrupting:
+    """Ctrl-C while a module is imported."""
+
+    def __init__(self, module: str) -> None:
+        self.module = module
+
+    def find_spec(self, name: str, *_: object) -> None:
+        if name == self.module:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("command", ["train", "optimize", "distill", "stylize"])
+def test_ctrl_c_during_imports_is_one_line(command: str, monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+    module = "faststyle.experiments.application" if is_hydra(command) else f"faststyle.commands.{command}"
+    monkeypatch.delitem(sys.modules, module, raising=False)
+    monkeypatch.setattr(sys, "meta_path", [Interrupting(module), *sys.meta_path])
+    assert call(command) == 130
+    assert capsys.readouterr() == ("", "error: interrupted\n")
+
+
 def is_hydra(command: str) -> bool:
     """Whether it takes ``key=value`` in place of options."""
     return (CONF / f"{command}.yaml").is_file()

@@ -1,7 +1,10 @@
 """``faststyle stylize``: files, folders, masks and colours; what cannot work is one line and leaves the outputs."""
 
 import json
+import os
 import shutil
+import signal
+import time
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +14,12 @@ from PIL import Image
 from faststyle.commands.stylize import parse, parse_memory
 from faststyle.errors import ConfigError, ImageError
 from faststyle.imaging.color import MODES, luminance
-from faststyle.imaging.images import WRITERS
-from faststyle.imaging.reading import MAX_MEGAPIXELS, read_picture
+from faststyle.imaging.images import MAX_MEGAPIXELS, WRITERS, Picture
+from faststyle.imaging.reading import read_picture
 from faststyle.imaging.sample_photos import PHOTOGRAPHS
-from faststyle.inference import tiling
+from faststyle.inference import batch, tiling
 from faststyle.inference.backends import BACKENDS, OPTIONS
+from faststyle.inference.stylizer import Stylizer
 from helpers import call, noise, readme_line, run
 from imaging.test_reading import BAD as BAD_PICTURES
 from test_checkpoint import BAD as BAD_CHECKPOINTS
@@ -107,6 +111,9 @@ def test_a_bad_checkpoint_leaves_the_output(
         (["photo.jpg", "--backend", "openvino", "--statistics", "sampled"], "statistics is an option of torch"),
         (["photo.jpg", "--backend", "onnxruntime", "--memory", "1M"], "pixels need --memory 0.2G in one piece"),
         (["photo.jpg", "sky.png", "--output", "out", "--manifest", "."], "cannot write .: it is a folder"),
+        (["photo.jpg", "--mask", "sky.png", "--output", "sky.png", "--overwrite"], "would replace its own source"),
+        (["photo.jpg", "--size", "20000"], "photo.jpg at 20000 pixels has 533.3 megapixels, the limit is 200"),
+        (["a" * 256 + ".jpg"], "File name too long"),
         (["photo.jpg", "--overwrite", "--resume"], "not allowed with argument"),
         (["photo.jpg", "--backend", "abacus"], "invalid choice: 'abacus'"),
     ],
@@ -240,6 +247,42 @@ def test_a_manifest_and_resuming(tiny_style: Path, tmp_path: Path, capsys: pytes
     assert call("stylize", *sources, *options) == 0
     assert capsys.readouterr().out == f"nothing left to do: all outputs are in {out}\n"
     assert len(manifest.read_text().splitlines()) == 2
+
+
+def test_resuming_adds_the_line_that_a_kill_left_out(
+    tiny_style: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Image.fromarray(noise(20, 30)).save(tmp_path / "a.png")
+    options = ("--checkpoint", tiny_style, "--output", tmp_path / "out.png")
+    assert call("stylize", tmp_path / "a.png", *options) == 0
+    assert call("stylize", tmp_path / "a.png", *options, "--resume", "--manifest", tmp_path / "manifest") == 0
+    assert "nothing left to do" in capsys.readouterr().out
+    line = json.loads((tmp_path / "manifest").read_text())
+    assert (line["output"], line["ms"], line["error"]) == (str(tmp_path / "out.png"), None, None)
+
+
+def test_ctrl_c_tells_how_many_are_done(
+    tiny_style: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After the picture at which it came."""
+    for name in ("a", "b", "c"):
+        Image.fromarray(noise(20, 30)).save(tmp_path / f"{name}.png")
+    write, before = batch.write_picture, signal.getsignal(signal.SIGINT)
+
+    def interrupted(path: Path, picture: Picture) -> None:
+        write(path, picture)
+        os.kill(os.getpid(), signal.SIGINT)
+        while signal.getsignal(signal.SIGINT) != before:  # until the main thread has taken note
+            time.sleep(0.001)
+
+    monkeypatch.setattr(batch, "write_picture", interrupted)
+    monkeypatch.setattr(Stylizer, "max_workers", lambda self, height, width: 1)
+    assert call("stylize", tmp_path, "--checkpoint", tiny_style, "--output", tmp_path / "out") == 130
+    out, error = capsys.readouterr()
+    assert out == f"1 of 3 pictures stylised into {tmp_path / 'out'}\n"
+    assert error.splitlines()[-1] == "interrupted: --resume goes on"
+    assert signal.getsignal(signal.SIGINT) == before
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["a.png"]
 
 
 def test_every_back_end_makes_nearly_the_same_picture(tiny_style: Path, tmp_path: Path) -> None:

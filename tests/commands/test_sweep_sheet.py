@@ -20,10 +20,17 @@ def test_a_multirun_and_its_sheet(photo: Path, tmp_path: Path, capsys: pytest.Ca
     assert lines[-1] == str(sweep / "sheet.png")
     wide = read_picture(sweep / "sheet.png").size
     assert wide[1] == 100 + 4 + 100
+    assert call("sweep-sheet", sweep, "--width", 90) == 2
+    assert capsys.readouterr() == ("", f"error: {sweep / 'sheet.png'} exists: set overwrite to replace it\n")
+    assert call("sweep-sheet", sweep, "--width", 90, "--overwrite") == 0
+    assert read_picture(sweep / "sheet.png").size[1] == 90 + 4 + 90
     options = ("--width", 100, "--columns", 1, "--output", tmp_path / "tall.png")
     assert call("sweep-sheet", sweep, *options) == 0
     tall = read_picture(tmp_path / "tall.png").size
     assert tall == (2 * wide[0] + 4, 100)
+    (source,) = sweep.glob("0/stylized.png")
+    assert call("sweep-sheet", sweep, "--output", source, "--overwrite") == 2
+    assert "would replace its own source" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

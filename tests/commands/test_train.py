@@ -1,5 +1,6 @@
 """``faststyle train``: README's first command, wrong settings, and the path through everything on real input."""
 
+import logging
 from pathlib import Path
 from zipfile import ZipFile
 
@@ -67,6 +68,17 @@ def test_what_the_work_shows_is_the_last_line(train_overrides: list[str], capsys
     error = capsys.readouterr().err
     assert "Traceback" not in error
     assert error.splitlines()[-1].startswith("error: unknown layer relu9_9; known: ")
+
+
+def test_log_lines_have_no_control_characters(
+    photo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also in the run's own log."""
+    monkeypatch.setattr("faststyle.experiments.train.train", lambda settings: logging.warning(settings.preview))
+    name = "a\nb\x1b[31m.jpg"
+    assert call("train", "style.image=a", f"preview='{name}'", f"hydra.run.dir={tmp_path / 'run'}") == 0
+    assert capsys.readouterr().out == "a\\nb\\x1b[31m.jpg\n"
+    assert (tmp_path / "run" / "train.log").read_text() == "a\\nb\\x1b[31m.jpg\n"
 
 
 def test_debug_shows_where_it_went_wrong(tmp_path: Path) -> None:

@@ -18,6 +18,6 @@ def test_a_curve_and_a_level(tmp_path: Path) -> None:
 
 
 def test_matplotlib_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(ConfigError, match="pip install matplotlib"):
         plot_objectives(tmp_path / "a.png", {}, {})

@@ -87,3 +87,23 @@ def test_sheet(tmp_path: Path) -> None:
 def test_nothing_there(tmp_path: Path) -> None:
     with pytest.raises(FaststyleError, match="no finished runs below"):
         read_runs(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{", b"[]", b"null", b"[" * 10**5, b"\xff", b'{"evaluation": {}}', b'{"evaluation": 5, "seconds": 1}',
+     b'{"evaluation": {"style_error": "much"}, "seconds": 1}', b'{"evaluation": {}, "seconds": []}'],
+)  # fmt: skip
+def test_a_damaged_record_is_one_line(content: bytes, tmp_path: Path) -> None:
+    make_run(tmp_path / "0", "seed=1", None)
+    (tmp_path / "0" / "result.json").write_bytes(content)
+    with pytest.raises(FaststyleError, match="result.json is damaged ") as caught:
+        read_runs(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def test_damaged_settings_are_one_line(tmp_path: Path) -> None:
+    make_run(tmp_path / "0", "seed=1", None)
+    (tmp_path / "0" / ".hydra" / "overrides.yaml").write_bytes(b"\xff")
+    with pytest.raises(FaststyleError, match="overrides.yaml is damaged "):
+        read_runs(tmp_path)

@@ -21,7 +21,7 @@ from faststyle.experiments.build import (
 )
 from faststyle.experiments.schema import LoggerConfig, TrainConfig
 from faststyle.modeling.transformer_net import TransformerNet
-from faststyle.training.callbacks import NonFiniteGuard
+from faststyle.training.callbacks import NonFiniteGuard, WholeCheckpoints
 from faststyle.training.loggers import LOGGERS, PictureLogger
 from helpers import make_config, make_loss
 
@@ -113,6 +113,7 @@ def test_the_trainer_saves_and_guards(settings: TrainConfig) -> None:
     kinds = {type(callback): callback for callback in trainer.callbacks}
     assert {Timer, NonFiniteGuard, ModelCheckpoint} <= kinds.keys()
     assert Path(kinds[ModelCheckpoint].dirpath) == run_dir / "checkpoints" == kinds[NonFiniteGuard].checkpoints
+    assert isinstance(trainer.strategy.checkpoint_io, WholeCheckpoints)
     assert not run_dir.exists()
 
 

@@ -37,6 +37,7 @@ def test_paintings_are_those_of_the_folders_that_are_there(settings: DistillConf
         ({"layers": ["relu3_2", "relu4_1"]}, ConfigError, "layers must hold those of policy, too: relu1_2, relu2_2, "),
         ({"init": "nowhere.ckpt"}, CheckpointError, "init: no checkpoint nowhere.ckpt$"),
         ({"resume": "nowhere.ckpt"}, CheckpointError, "resume: no checkpoint nowhere.ckpt$"),
+        ({"output": str(CHECKPOINTS / "great_wave.safetensors")}, OutputError, "output: .* exists: set overwrite to"),
         ({"output": "weights.pth"}, OutputError, r"output: cannot write .* its suffix must be one of \.safetensors"),
     ],
 )

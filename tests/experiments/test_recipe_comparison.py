@@ -18,3 +18,11 @@ def test_a_training_takes_its_overrides_and_tells_its_time(photos: Path, tmp_pat
     assert 0.5 < training.cpu_seconds < 200
     with pytest.raises(FaststyleError, match=r"^nothing=1: error: unknown setting nothing"):
         recipe_comparison._train(["nothing=1"], 2, tmp_path / "wrong")
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"steps": 1}', '{"weights": "a", "steps": 1e400, "cpu_seconds": 1}'])
+def test_a_damaged_record_is_one_line(content: str, tmp_path: Path) -> None:
+    (tmp_path / "training.json").write_text(content)
+    with pytest.raises(FaststyleError, match="training.json is damaged ") as caught:
+        recipe_comparison.train_for(1, [], tmp_path)
+    assert "\n" not in str(caught.value)

@@ -60,6 +60,7 @@ def change(settings: TrainConfig, key: str, value: str | None) -> TrainConfig:
             OutputError,
             "output: cannot write weights.pth: its suffix must be one",
         ),
+        ("output", str(CHECKPOINTS / "great_wave.safetensors"), OutputError, "output: .* exists: set overwrite to"),
         ("init", "nowhere.safetensors", CheckpointError, "init: no checkpoint nowhere.safetensors"),
         ("init", "nowhere", CheckpointError, "init: no checkpoint nowhere; shipped styles: .*starry_night"),
         ("resume", "nowhere.ckpt", CheckpointError, "resume: no checkpoint nowhere.ckpt"),

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from skimage.metrics import structural_similarity
 
-from faststyle.errors import OutputError
+from faststyle.errors import ImageError, OutputError
 from faststyle.imaging.images import (
     SUFFIXES,
     WRITERS,
@@ -95,6 +95,13 @@ def test_resize_shorter_side(height: int, width: int, size: int) -> None:
     assert resized.alpha is not None
     assert resized.alpha.shape == resized.size
     assert resized.size[0] / resized.size[1] == pytest.approx(height / width, rel=0.5 / size)
+
+
+def test_what_would_be_too_large_is_not_made() -> None:
+    with pytest.raises(ImageError, match="^the picture at 10000 pixels has 500.0 megapixels, the limit is 200 "):
+        resize_shorter_side(Picture(noise(1, 5)), 10_000)
+    with pytest.raises(ImageError, match="^a.png at 20 pixels has 0.0 megapixels, the limit is 0.001 "):
+        resize_shorter_side(Picture(noise(1, 5)), 20, name="a.png", max_megapixels=0.001)
 
 
 def test_the_centre_square() -> None:

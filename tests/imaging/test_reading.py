@@ -94,6 +94,7 @@ GOOD = {
     "png_bilevel": ("a.png", saved(PIL.convert("1")), np.asarray(PIL.convert("1").convert("RGB")), 0),
     "png_opaque_alpha": ("a.png", saved(PIL.convert("RGBA")), RGB, 0),
     "webp_lossless": ("a.webp", saved(PIL, lossless=True), RGB, 0),
+    "webp_frames": ("a.webp", saved(PIL, lossless=True, save_all=True, append_images=[PIL.rotate(180)]), RGB, 0),
     "tiff": ("a.tif", saved(PIL), RGB, 0),
     "tiff_lzw": ("a.tiff", saved(PIL, compression="tiff_lzw"), RGB, 0),
     "tiff_16_bit": ("a.tif", saved(grey16()), GREY_RGB, 0),
@@ -231,7 +232,7 @@ class TestRead:
             list(threads.map(read_picture, [tmp_path / "a.png"] * 40))
         assert settings() == before
 
-    @pytest.mark.parametrize("suffix", WRITERS)
+    @pytest.mark.parametrize("suffix", [*WRITERS, ".gif"])
     def test_no_format_has_a_limit_of_pillows(
         self, suffix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -1,6 +1,7 @@
 """Which picture goes where; going on past a bad file."""
 
 import json
+import shutil
 import threading
 import time
 from pathlib import Path
@@ -165,7 +166,7 @@ def test_few_pictures_are_held_at_a_time(folder: Path, tmp_path: Path, monkeypat
     assert max(held) == 3
 
 
-def test_a_failure_stops_all(folder: Path, tmp_path: Path) -> None:
+def test_an_exit_stops_all(folder: Path, tmp_path: Path) -> None:
     """The others end with the picture that they are at."""
 
     class BrokenInOneThread(Meeting):
@@ -174,13 +175,13 @@ def test_a_failure_stops_all(folder: Path, tmp_path: Path) -> None:
             if len(self.seen) <= 3:
                 self.all_three.wait()
             if threading.current_thread().name.endswith("_1"):
-                raise ZeroDivisionError
+                raise SystemExit
             time.sleep(0.2)  # in which the failure gets through
             return photograph
 
     add_small_pictures(folder, 20)
     stylizer = BrokenInOneThread()
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(SystemExit):
         stylize_files(stylizer, plan([folder], tmp_path / "out"), size=None, max_megapixels=1)  # type: ignore[arg-type]
     assert len(stylizer.seen) == 3
     assert len([path for path in (tmp_path / "out").rglob("*") if path.is_file()]) == 2
@@ -236,13 +237,49 @@ def test_stops_where_it_is_told_to(folder: Path, tmp_path: Path, tiny_style: Pat
     assert sum(job.target.exists() for job in jobs) == 2
 
 
-def test_any_error_of_a_picture_is_its_own(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Hungry(Meeting):
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (MemoryError(), "not enough memory"),
+        (OSError(28, "No space left on device"), "[Errno 28] No space left on device"),
+        (RuntimeError("a kernel\nfailed"), r"a kernel\nfailed"),
+        (ZeroDivisionError(), "ZeroDivisionError"),
+    ],
+)
+def test_any_error_of_a_picture_is_its_own(error: Exception, words: str, folder: Path, tmp_path: Path) -> None:
+    class Failing(Meeting):
         def stylize(self, photograph: np.ndarray) -> np.ndarray:
-            raise MemoryError
+            if photograph.shape == (30, 40, 3):
+                return photograph
+            raise error
 
-    outcomes = stylize_files(Hungry(), plan([folder], tmp_path / "out"), size=None, max_megapixels=1)  # type: ignore[arg-type]
-    assert {str(error) for error in outcomes.values()} == {f"{source}: not enough memory" for source in outcomes}
+    jobs = plan([folder], tmp_path / "out")
+    outcomes = stylize_files(Failing(), jobs, size=None, max_megapixels=1)  # type: ignore[arg-type]
+    expected = [None, *(f"{source}: {words}" for source in (folder / "b.gif", folder / "sub" / "a.png"))]
+    assert [outcomes[job.source] and str(outcomes[job.source]) for job in jobs] == expected
+
+
+def test_the_limit_holds_after_resizing(tmp_path: Path, tiny_style: Path) -> None:
+    Image.fromarray(noise(1, 300)).save(tmp_path / "thin.png")
+    (job,) = plan([tmp_path / "thin.png"], tmp_path / "out.png")
+    with pytest.raises(ImageError, match=r"thin.png at 2000 pixels has 1200.0 megapixels, the limit is 200 ") as caught:
+        stylize_file(Stylizer.load(tiny_style, device="cpu"), job, size=2000, max_megapixels=200)
+    assert "\n" not in str(caught.value)
+    outcomes = stylize_files(Meeting(), [job], size=100, max_megapixels=1)  # type: ignore[arg-type]
+    assert "thin.png at 100 pixels has 3.0 megapixels, the limit is 1 " in str(outcomes[job.source])
+
+
+def test_no_source_is_replaced_by_another_pictures_result(folder: Path, tmp_path: Path) -> None:
+    """A link to where a result goes; a mask there."""
+    out = tmp_path / "out"
+    out.mkdir()
+    shutil.copy(folder / "a.jpg", out / "a.jpg")
+    (tmp_path / "c.jpg").symlink_to(out / "a.jpg")
+    with pytest.raises(OutputError, match="a.jpg would replace its own source"):
+        plan([folder / "a.jpg", tmp_path / "c.jpg"], out, overwrite=True)
+    assert plan([folder], out, overwrite=True)
+    with pytest.raises(OutputError, match="a.jpg would replace its own source"):
+        plan([folder], out, overwrite=True, sources=[out / "a.jpg"])
 
 
 def test_alpha_date_and_size(tmp_path: Path, tiny_style: Path) -> None:

@@ -33,7 +33,7 @@ from faststyle.training.pack import load_pack
 from faststyle.training.sources import open_source
 from helpers import make_config, noise
 
-EXAMPLES = int(os.environ.get("FASTSTYLE_EXAMPLES", "300"))
+EXAMPLES = int(os.environ.get("FASTSTYLE_EXAMPLES", "350"))
 FORMATS = sorted({options["format"] for options in WRITERS.values()} | {"GIF"})
 
 

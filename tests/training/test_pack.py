@@ -18,8 +18,8 @@ import pytest
 from PIL import Image
 
 from faststyle.errors import DataError
-from faststyle.imaging.images import center_square
-from faststyle.imaging.reading import read_picture
+from faststyle.imaging.images import Picture, center_square
+from faststyle.imaging.reading import decode_picture, read_picture
 from faststyle.training.pack import Pack, load_pack
 from faststyle.training.sources import open_source
 from helpers import noise
@@ -73,6 +73,20 @@ def test_damaged_zip_members_are_skipped(photos: Path, tmp_path: Path) -> None:
     pack = make_pack(path, 36, tmp_path)
     assert pack.names == ["0.jpg", "2.jpg", "3.jpg"]
     assert "CRC" in pack.skipped["1.jpg"]
+
+
+def test_a_picture_that_takes_too_much_memory_is_its_own(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def hungry(data: bytes, *, name: str) -> Picture:
+        if name == "1.jpg":
+            raise MemoryError
+        return decode_picture(data, name=name)
+
+    monkeypatch.setattr("faststyle.training.pack.decode_picture", hungry)
+    made = make_pack(photos, 36, tmp_path)
+    assert made.names == ["0.jpg", "2.jpg", "3.jpg", "nested/4.png", "nested/5.png"]
+    assert made.skipped == {"1.jpg": "1.jpg: not enough memory"}
 
 
 def test_is_built_once_and_again_when_source_or_size_changes(photos: Path, tmp_path: Path) -> None:

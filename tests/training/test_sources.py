@@ -3,6 +3,7 @@
 import os
 import shutil
 import threading
+import tracemalloc
 import zipfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -275,3 +276,31 @@ def test_a_file_that_is_gone_or_too_large_is_its_own(photos: Path, tmp_path: Pat
         with pytest.raises(DataError, match=f"^{name} {words}"):
             photographs.read(name)
     assert photographs.read("2.jpg")
+
+
+def test_a_member_that_lies_about_its_size_is_its_own(photos: Path, tmp_path: Path) -> None:
+    """It holds 300 MB and says 1,000 bytes: not unpacked to be cut then."""
+    root = make_zip(photos, tmp_path)
+    with zipfile.ZipFile(root, "a", zipfile.ZIP_DEFLATED, compresslevel=1) as archive, archive.open("z.png", "w") as z:
+        for _ in range(300):
+            z.write(bytes(10**6))
+    data = bytearray(root.read_bytes())
+    at = data.rindex(b"PK\x01\x02") + 24
+    data[at : at + 4] = (1000).to_bytes(4, "little")
+    root.write_bytes(data)
+    photographs = open_source(root)
+    *good, bad = photographs.names
+    tracemalloc.start()
+    with pytest.raises(DataError, match="^z.png cannot be read .*CRC"):
+        photographs.read(bad)
+    assert tracemalloc.get_traced_memory()[1] < 10**7
+    tracemalloc.stop()
+    assert all(photographs.read(name) for name in good)
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_what_unpacks_without_bounds_is_not_unpacked(method: int, photos: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", method) as archive:
+        archive.write(photos / "0.jpg", "0.jpg")
+    with pytest.raises(DataError, match=f"^0.jpg cannot be read .zip compression {method} is not supported.$"):
+        open_source(tmp_path / "a.zip").read("0.jpg")

@@ -9,6 +9,7 @@ from faststyle.commands.evaluate import find_photographs, load
 from faststyle.commands.terminal import build_parser, pixels, real, run_parsed, whole
 from faststyle.config import MOST_SEED
 from faststyle.errors import ConfigError, ImageError
+from faststyle.files import check_outputs, replacing
 from faststyle.resources import ROOT
 
 # large cells, long strokes, flat areas with outlines, dots
@@ -70,28 +71,38 @@ def parse(argv: list[str]) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def check(args: argparse.Namespace) -> None:
-    """Raises ``ConfigError`` on options that cannot work, before any work."""
+def check(args: argparse.Namespace) -> dict[str, Path]:
+    """The photographs. Raises a ``FaststyleError`` on options that cannot work, before any work."""
+    from faststyle.imaging.images import WRITERS
+
     names = [name for name, _ in args.recipe]
     if len(set(names)) < len(names) or not all(name.isidentifier() for name in names):
         raise ConfigError(f"--recipe needs names that differ, of letters, digits and _; found {', '.join(names)}")
     if missing := [str(path) for path in args.paintings if not path.is_file()]:
         raise ImageError(f"no picture {missing[0]}")
+    photographs = find_photographs(args.images)
+    sheets = [sheet_path(args.output, painting) for painting in args.paintings]
+    check_outputs(sheets, WRITERS, overwrite=True, sources=[*photographs.values(), *args.paintings])
+    return photographs
+
+
+def sheet_path(output: Path, painting: Path) -> Path:
+    """Where the sheet of a painting goes."""
+    return output / f"{painting.stem}.png"
 
 
 def compare_recipes(args: argparse.Namespace) -> None:
     """Trains what is missing, measures all, prints the table."""
+    files = check(args)
     from faststyle.evaluation.metrics import build_measure
     from faststyle.experiments.recipe_comparison import as_plain, compare, sheet, table, train_for
     from faststyle.experiments.schema import balanced_loss, default_style_size
-    from faststyle.files import replacing
     from faststyle.imaging.images import write_picture
     from faststyle.imaging.reading import read_picture
     from faststyle.losses.perceptual_loss import needed_layers
     from faststyle.modeling.loss_network import choose_architecture
 
-    check(args)
-    photographs = {name: load(path, args.size) for name, path in find_photographs(args.images).items()}
+    photographs = {name: load(path, args.size) for name, path in files.items()}
     loss = balanced_loss()
     architecture = choose_architecture(args.loss_network, needed_layers(loss, args.loss_network), weights=args.weights)
     style_size = args.style_size or default_style_size()
@@ -104,7 +115,7 @@ def compare_recipes(args: argparse.Namespace) -> None:
             for name, overrides in args.recipe
         }
         picture, order[painting] = sheet(read_picture(file), photographs, trainings, seed=args.blind)
-        write_picture(args.output / f"{painting}.png", picture)
+        write_picture(sheet_path(args.output, file), picture)
         style = load(file, style_size)
         measure = build_measure(architecture, style, loss, weights=args.weights, style_weight=args.style_weight)
         results[painting] = compare(

@@ -71,15 +71,22 @@ def parse(argv: list[str]) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def check(args: argparse.Namespace) -> None:
-    """Raises a ``FaststyleError`` on options that cannot work, before any work."""
-    if args.plot and not (args.iterations and args.checkpoint):
-        raise ConfigError("--plot draws iterations: it needs --checkpoint and --iterations above 0")
-    for path, suffix in ((args.json, ".json"), (args.plot, ".png")):
-        if path:
-            check_output(path, [suffix], overwrite=args.overwrite, sources=[args.images, args.style])
+def check(args: argparse.Namespace) -> dict[str, Path]:
+    """The photographs. Raises a ``FaststyleError`` on options that cannot work, before any work."""
+    from faststyle.evaluation.plot import check_plots
+
+    if args.plot:
+        check_plots()
+        if not (args.iterations and args.checkpoint):
+            raise ConfigError("--plot draws iterations: it needs --checkpoint and --iterations above 0")
     if args.stylized and args.images.is_dir():
         raise ImageError("--stylized needs the one photograph that was stylised as --images")
+    photographs = find_photographs(args.images)
+    sources = [*photographs.values(), args.style, *(args.stylized or args.checkpoint)]
+    for path, suffix in ((args.json, ".json"), (args.plot, ".png")):
+        if path:
+            check_output(path, [suffix], overwrite=args.overwrite, sources=sources)
+    return photographs
 
 
 def load(path: Path, size: int) -> "Tensor":
@@ -105,6 +112,7 @@ def find_photographs(path: Path) -> dict[str, Path]:
 
 def evaluate_candidates(args: argparse.Namespace) -> None:
     """Prints a table for each candidate, and what compares them."""
+    photographs = check(args)
     from faststyle.checkpoint import read_checkpoint
     from faststyle.evaluation import candidates as tables  # seconds to import
     from faststyle.evaluation.metrics import build_measure
@@ -113,7 +121,6 @@ def evaluate_candidates(args: argparse.Namespace) -> None:
     from faststyle.losses.perceptual_loss import needed_layers
     from faststyle.modeling.loss_network import choose_architecture
 
-    check(args)
     checkpoints = {str(name): read_checkpoint(name) for name in args.checkpoint or []}
     header = next((checkpoint.header for checkpoint in checkpoints.values()), None)
     recipe = header.recipe if header else None
@@ -122,7 +129,7 @@ def evaluate_candidates(args: argparse.Namespace) -> None:
     weight = args.style_weight
     if weight is None:
         weight = header.style_weight if header and header.style_weight is not None else loss.style_weight
-    images = {name: load(path, args.size) for name, path in find_photographs(args.images).items()}
+    images = {name: load(path, args.size) for name, path in photographs.items()}
     style = load(args.style, size)
     architecture = choose_architecture(args.loss_network, needed_layers(loss, args.loss_network), weights=args.weights)
     measure = build_measure(architecture, style, loss, weights=args.weights, style_weight=weight)

@@ -3,6 +3,7 @@
 import importlib
 import importlib.util
 import io
+import logging
 import os
 import sys
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ from faststyle.commands.terminal import one_line_errors
 from faststyle.errors import ConfigError
 from faststyle.threads import sleep_while_waiting
 
+Code = int | str | None  # of the process, as SystemExit has it
+BROKEN_PIPE = 1
 TRAINING = ("torch", "torchvision", "pytorch_lightning", "hydra")
 
 
@@ -45,23 +48,39 @@ def main(command: str | None = None) -> None:
     for stream in (sys.stdout, sys.stderr):  # file names need not be text
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    logging.raiseExceptions = False  # a log line that a full disk does not take is no traceback
     try:
-        try:
-            code = _run(command, sys.argv[1:])
-        finally:
-            sys.stdout.flush()
-    except BrokenPipeError:  # whoever reads the output, such as head, has enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 1
-    sys.exit(code)
+        code: Code = _run(command, sys.argv[1:])
+    except SystemExit as stop:
+        code = stop.code
+    except BrokenPipeError:
+        code = BROKEN_PIPE
+    except KeyboardInterrupt:  # during imports; later the command tells of it
+        print("error: interrupted", file=sys.stderr)
+        code = 130
+    sys.exit(_flush(code))
+
+
+def _flush(code: Code) -> Code:
+    """The exit code, or another one if what was printed cannot be written to its end."""
+    try:
+        print(end="", flush=True)  # stdout may be closed, and then is None
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more
+        if isinstance(error, BrokenPipeError):  # whoever reads the output, such as head, has enough
+            return BROKEN_PIPE
+        if not code:
+            print(f"error: standard output: {error.strerror}", file=sys.stderr)
+            return 2
+    return code
 
 
 def _run(command: str | None, arguments: list[str]) -> int:
     """The exit code; or an exit."""
-    if command is None:
-        command = _command_of(arguments)
-        arguments = arguments[1:]
     with one_line_errors():
+        if command is None:
+            command = _command_of(arguments)
+            arguments = arguments[1:]
         _check_installed(command)
     module = importlib.import_module(f"faststyle.commands.{command.replace('-', '_')}")
     code: int = module.run(arguments)

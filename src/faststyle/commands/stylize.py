@@ -100,8 +100,8 @@ def parse_memory(text: str) -> float:
 def stylize(args: argparse.Namespace) -> int:
     """Stylises the pictures and returns the exit code."""
     # after --help has been answered
+    from faststyle.imaging.images import MAX_MEGAPIXELS
     from faststyle.imaging.masks import read_mask
-    from faststyle.imaging.reading import MAX_MEGAPIXELS
     from faststyle.imaging.sample_photos import sample_photograph
     from faststyle.inference.batch import plan, repair_manifest, stylize_file, stylize_files
     from faststyle.inference.masking import Composition
@@ -110,7 +110,7 @@ def stylize(args: argparse.Namespace) -> int:
     inputs = [*args.inputs, *([sample_photograph(args.sample)] if args.sample else [])]
     if not inputs:
         raise ImageError("nothing to do: give picture files or folders, or --sample astronaut")
-    jobs = plan(inputs, args.output, overwrite=args.overwrite or args.resume)
+    jobs = plan(inputs, args.output, overwrite=args.overwrite or args.resume, sources=args.mask)
     done = {job for job in jobs if args.resume and job.target.exists()}
     jobs = [job for job in jobs if job not in done]
     if args.manifest:

@@ -36,10 +36,9 @@ def draw_sheet(args: argparse.Namespace) -> None:
     from faststyle.evaluation.sweep_sheet import read_runs, sheet, table
     from faststyle.imaging.images import WRITERS, write_picture
 
-    output = args.folder / "sheet.png"
-    if args.output:
-        output = check_output(args.output, WRITERS, overwrite=args.overwrite)
     runs = read_runs(args.folder)
+    output = args.output or args.folder / "sheet.png"
+    check_output(output, WRITERS, overwrite=args.overwrite, sources=[run.picture for run in runs])
     write_picture(output, sheet(runs, width=args.width, columns=args.columns))
     print(table(runs))
     print(output)

@@ -92,12 +92,14 @@ def _describe(error: BaseException) -> str:
         return "interrupted"
     if isinstance(error, MemoryError):
         return f"not enough memory ({error})" if str(error) else "not enough memory"
-    if isinstance(error, OSError) and error.strerror and error.filename:
-        return f"{os.fsdecode(error.filename)}: {error.strerror}"
+    if isinstance(error, OSError) and error.strerror:
+        return f"{os.fsdecode(error.filename)}: {error.strerror}" if error.filename else error.strerror
     return str(error)
 
 
-class _Line(logging.Formatter):
+class Line(logging.Formatter):
+    """Log lines without control characters. ``conf/`` names it, too."""
+
     def format(self, record: logging.LogRecord) -> str:
         return printable(super().format(record))
 
@@ -105,5 +107,5 @@ class _Line(logging.Formatter):
 def log_to_terminal() -> None:
     """The package's log lines, bare, on stderr."""
     handler = logging.StreamHandler()
-    handler.setFormatter(_Line("%(message)s"))
+    handler.setFormatter(Line("%(message)s"))
     logging.basicConfig(level=logging.INFO, handlers=[handler])

@@ -21,7 +21,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from faststyle.checkpoint import read_checkpoint
 from faststyle.errors import FaststyleError
-from faststyle.imaging.reading import MAX_MEGAPIXELS
+from faststyle.imaging.images import MAX_MEGAPIXELS
 from faststyle.inference.backends import BACKENDS
 from faststyle.inference.batch import Job, plan, stylize_file, stylize_files
 from faststyle.inference.onnx_graph import export_onnx

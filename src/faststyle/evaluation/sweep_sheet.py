@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import wrap
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from faststyle.checkpoint import read_checkpoint
-from faststyle.errors import FaststyleError
+from faststyle.errors import FaststyleError, reading_record
 from faststyle.imaging.images import Picture, contact_sheet, resize_to
 from faststyle.imaging.reading import read_picture
 
@@ -48,22 +48,30 @@ def _in_order(folder: Path) -> tuple[str, int, str]:
 
 def read_run(folder: Path) -> Run | None:
     """Reads one run; None if it is not finished."""
-    lines = (folder / ".hydra" / "overrides.yaml").read_text().splitlines()
+    settings = folder / ".hydra" / "overrides.yaml"
+    with reading_record(settings):
+        lines = settings.read_text().splitlines()
     overrides = tuple(line.removeprefix("- ").strip("'\"") for line in lines if line.startswith("- "))
     record, weights = folder / "result.json", sorted(folder.glob("*.safetensors"))
     pictures = sorted([*folder.glob("samples/*.png"), *folder.glob("stylized.png")])
     if not pictures:
         return None
     if record.is_file():
-        info = json.loads(record.read_text())
-        evaluation, seconds = info["evaluation"], info["seconds"]
+        with reading_record(record):
+            info = json.loads(record.read_bytes())
+            figures = _figures(info["evaluation"], info["seconds"])
     elif weights:
         outcome = read_checkpoint(weights[0]).header.outcome
-        evaluation, seconds = (outcome.evaluation, outcome.seconds) if outcome else ({}, None)
+        figures = _figures(outcome.evaluation, outcome.seconds) if outcome else _figures({}, None)
     else:
         return None
-    figures = {name: value for name, value in evaluation.items() if name.endswith(("_error", "_distance"))}
-    return Run(overrides, figures | {"seconds": float("nan") if seconds is None else seconds}, pictures[-1])
+    return Run(overrides, figures, pictures[-1])
+
+
+def _figures(evaluation: Mapping[str, float], seconds: float | None) -> dict[str, float]:
+    """Those that the sheet shows."""
+    shown = {name: float(value) for name, value in evaluation.items() if name.endswith(("_error", "_distance"))}
+    return shown | {"seconds": float("nan") if seconds is None else float(seconds)}
 
 
 def differences(runs: Sequence[Run]) -> list[tuple[str, ...]]:

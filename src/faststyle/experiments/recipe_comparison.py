@@ -14,7 +14,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from faststyle.checkpoint import read_checkpoint
-from faststyle.errors import FaststyleError
+from faststyle.errors import FaststyleError, reading_record
 from faststyle.evaluation.candidates import (
     Candidate,
     find_equivalents,
@@ -50,7 +50,9 @@ def train_for(cpu_seconds: float, overrides: list[str], folder: Path) -> Trainin
     """
     record = folder / "training.json"
     if record.is_file():
-        return Training(**json.loads(record.read_text()))
+        with reading_record(record):
+            made = json.loads(record.read_bytes())
+            return Training(str(made["weights"]), int(made["steps"]), float(made["cpu_seconds"]))
     _, short, long = (_train(overrides, steps, folder / f"probe_{steps}").cpu_seconds for steps in PROBES)
     step = max(1e-3, (long - short) / (PROBES[2] - PROBES[1]))
     steps = max(1, round(cpu_seconds / step))

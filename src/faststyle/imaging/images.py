@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
-from faststyle.errors import OutputError
+from faststyle.errors import ImageError, OutputError
 from faststyle.files import check_output, replacing
 
 log = logging.getLogger(__name__)
 
+MAX_MEGAPIXELS = 200.0
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif"})
 
 # what is written, by suffix: Pillow's options. 95 and 4:4:4 keep a painting's coloured edges.
@@ -73,13 +74,27 @@ def write_picture(path: str | Path, picture: Picture) -> None:
         raise OutputError(f"cannot write {path}: {getattr(error, 'strerror', None) or error}") from error
 
 
-def resize_shorter_side(picture: Picture, size: int) -> Picture:
-    """The picture with its shorter side at ``size`` pixels (Lanczos), the same shape."""
+def check_megapixels(name: str, height: int, width: int, most: float) -> None:
+    """Raises ``ImageError`` if a picture of that size has more."""
+    megapixels = height * width / 1e6
+    if megapixels > most:
+        limit = f"the limit is {most:g} (--max-megapixels raises it)"
+        raise ImageError(f"{name} has {megapixels:.1f} megapixels, {limit}")
+
+
+def resize_shorter_side(
+    picture: Picture, size: int, *, name: str = "the picture", max_megapixels: float = MAX_MEGAPIXELS
+) -> Picture:
+    """The picture with its shorter side at ``size`` pixels (Lanczos), the same shape.
+
+    Raises ``ImageError``, under ``name``, if it were larger then than the limit.
+    """
     height, width = picture.size
     scale = size / min(height, width)
     new = (max(1, round(width * scale)), max(1, round(height * scale)))
     if new == (width, height):
         return picture
+    check_megapixels(f"{name} at {size} pixels", *new, max_megapixels)
     rgb = np.asarray(Image.fromarray(picture.rgb).resize(new, Image.Resampling.LANCZOS))
     alpha = None
     if picture.alpha is not None:

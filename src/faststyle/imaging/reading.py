@@ -14,11 +14,10 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, PngImagePlugin, UnidentifiedImageError
 
 from faststyle.errors import ImageError
-from faststyle.imaging.images import Picture
+from faststyle.imaging.images import MAX_MEGAPIXELS, Picture, check_megapixels
 
 log = logging.getLogger(__name__)
 
-MAX_MEGAPIXELS = 200.0
 READABLE = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF")  # JPEG takes MPO, too, which some cameras write
 ROWS = 256  # converted at once: what a step in between takes is for so many only
 
@@ -66,12 +65,7 @@ def decode_picture(data: bytes, *, name: str, max_megapixels: float = MAX_MEGAPI
     try:
         with _pillow.reading(name):
             image = Image.open(io.BytesIO(_without_texts(data)), formats=READABLE)
-            megapixels = image.width * image.height / 1e6
-            if megapixels > max_megapixels:
-                raise ImageError(
-                    f"{name} has {megapixels:.1f} megapixels, the limit is {max_megapixels:g} "
-                    "(--max-megapixels raises it)"
-                )
+            check_megapixels(name, image.height, image.width, max_megapixels)
             image.load()
             return _convert(image, name)
     except UnidentifiedImageError as error:

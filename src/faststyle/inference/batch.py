@@ -15,8 +15,8 @@ from itertools import takewhile
 from pathlib import Path
 from threading import Lock
 
-from faststyle.errors import FaststyleError, ImageError, OutputError
-from faststyle.files import check_output
+from faststyle.errors import DAMAGED, FaststyleError, ImageError, OutputError
+from faststyle.files import check_output, check_outputs
 from faststyle.imaging.images import WRITERS, Picture, find_pictures, resize_shorter_side, write_picture
 from faststyle.imaging.reading import read_picture
 from faststyle.inference.masking import Composition
@@ -31,11 +31,12 @@ class Job:
     target: Path
 
 
-def plan(inputs: list[Path], output: Path, *, overwrite: bool = False) -> list[Job]:
+def plan(inputs: list[Path], output: Path, *, overwrite: bool = False, sources: Iterable[str | Path] = ()) -> list[Job]:
     """One file to a file; several files, or folders (with their subfolders), into the folder ``output``.
 
     Raises ``ImageError``, before any work, if there is nothing to do, ``OutputError`` if two results would share a
-    name, or if one cannot be written or would replace a source, or an existing file without ``overwrite``.
+    name, or if one cannot be written or would replace an input, one of the further ``sources``, or an existing file
+    without ``overwrite``.
     """
     if len(inputs) == 1 and not inputs[0].is_dir() and (output.suffix.lower() in WRITERS or not output.is_dir()):
         jobs = [Job(inputs[0], output)]
@@ -50,7 +51,7 @@ def plan(inputs: list[Path], output: Path, *, overwrite: bool = False) -> list[J
         if job.target in seen:
             raise OutputError(f"{seen[job.target]} and {job.source} would both become {job.target}")
         seen[job.target] = job.source
-        check_output(job.target, WRITERS, overwrite=True, sources=[job.source])
+    check_outputs(seen, WRITERS, overwrite=True, sources=[*seen.values(), *sources])
     existing = [job.target for job in jobs if job.target.exists()]
     if existing and not overwrite:
         raise OutputError(
@@ -86,7 +87,9 @@ def stylize_file(
 
 def _read(job: Job, size: int | None, max_megapixels: float) -> Picture:
     picture = read_picture(job.source, max_megapixels=max_megapixels)
-    return picture if size is None else resize_shorter_side(picture, size)
+    if size is None:
+        return picture
+    return resize_shorter_side(picture, size, name=str(job.source), max_megapixels=max_megapixels)
 
 
 def _apply(stylizer: Composition | Stylizer, job: Job, picture: Picture) -> tuple[Picture, float]:
@@ -129,8 +132,10 @@ def stylize_files(
                 _, ms = _apply(stylizer, job, picture)
             except FaststyleError as failure:
                 error = failure
-            except (MemoryError, OSError) as failure:
-                error = ImageError(f"{job.source}: {str(failure) or 'not enough memory'}")
+            except MemoryError as failure:
+                error = ImageError(f"{job.source}: not enough memory {failure}".rstrip())
+            except Exception as failure:  # whatever it is, the others go on
+                error = ImageError(f"{job.source}: {str(failure) or type(failure).__name__}")
             with one_at_a_time:
                 outcomes[job.source] = error
                 record(job, ms, error)
@@ -193,7 +198,7 @@ def read_manifest(path: Path) -> set[str]:
         return {line["output"] for line in lines if line["error"] is None}
     except OSError as error:
         raise OutputError(f"cannot read the manifest {path}: {error.strerror}") from error
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
+    except DAMAGED as error:
         raise OutputError(f"{path} is no manifest of faststyle's: nothing is added to it") from error
 
 

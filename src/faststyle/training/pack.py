@@ -16,7 +16,7 @@ from filelock import FileLock
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from faststyle.errors import DataError, ImageError
+from faststyle.errors import DAMAGED, DataError, ImageError, printable
 from faststyle.files import replacing, reserve
 from faststyle.imaging.images import center_square
 from faststyle.imaging.reading import decode_picture
@@ -24,8 +24,6 @@ from faststyle.training.sources import Photographs
 
 log = logging.getLogger(__name__)
 
-# by an index that is truncated, or of another structure
-UNREADABLE = (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError)
 FORMAT = 1  # of the pack's files; another number rebuilds
 
 
@@ -66,7 +64,7 @@ def _read_index(folder: Path, size: int) -> dict[str, Any] | None:
         whole = len(index["names"]) * size * size * 3 == pixels.stat().st_size > 0
         if whole and all(isinstance(name, str) for name in (*index["names"], *index["skipped"].values())):
             return index if index["format"] == FORMAT else None
-    except UNREADABLE:
+    except (OSError, *DAMAGED):
         pass
     log.warning("the pack %s is damaged and built anew", folder)
     return None
@@ -105,9 +103,11 @@ def _decode(photographs: Photographs, size: int, path: Path) -> list[str | None]
             pixels[row] = center_square(decode_picture(photographs.read(name), name=name), size)
         except (ImageError, DataError) as error:
             return str(error)
+        except MemoryError:
+            return f"{name}: not enough memory"
         return None
 
-    title = f"packing {photographs.name}"
+    title = printable(f"packing {photographs.name}")
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow decodes outside the interpreter's lock
         return list(tqdm(pool.map(decode, range(count)), total=count, desc=title, unit="picture"))
 

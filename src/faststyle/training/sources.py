@@ -13,6 +13,7 @@ from faststyle.imaging.images import SUFFIXES, find_pictures
 from faststyle.imaging.sample_photos import read_sample_crop, sample_crop_names
 
 MOST_BYTES = 500 * 10**6  # of one photograph
+BOUNDED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # of others Python unpacks more than one asks for
 # by a member of a zip: also one that is encrypted (RuntimeError) or packed in an unknown way
 DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError, NotImplementedError, ValueError)
 SAMPLE_SOURCE = "samples"  # as data.root: crops of the sample photographs
@@ -86,9 +87,13 @@ def _open_zip(root: Path) -> Photographs:
     stamps = [f"{i.filename} {i.file_size} {i.CRC}" for i in infos]
 
     def read(name: str) -> bytes:
-        _check_size(name, archive.getinfo(name).file_size)
+        info = archive.getinfo(name)
+        _check_size(name, info.file_size)
+        if info.compress_type not in BOUNDED:
+            raise DataError(f"{name} cannot be read (zip compression {info.compress_type} is not supported)")
         try:
-            return archive.read(name)
+            with archive.open(name) as member:
+                return member.read(info.file_size)  # without a number, all that it unpacks to, whatever it says
         except (*DAMAGED, OSError) as error:
             raise DataError(f"{name} cannot be read ({error})") from error
 
