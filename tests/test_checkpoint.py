@@ -1,6 +1,7 @@
 """Weights files: what is written comes back; what is damaged or dangerous is one line."""
 
 import json
+import os
 import pickle
 import sys
 import zipfile
@@ -425,3 +426,14 @@ def test_the_style_weight_is_the_last_steps() -> None:
     assert header.style_weight == header.recipe.loss.style_weight / 2
     assert replace(header, outcome=None).style_weight == header.recipe.loss.style_weight
     assert replace(header, recipe=None).style_weight is None
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".ckpt"])
+def test_a_file_that_may_not_be_read(
+    suffix: str, network: TransformerNet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_weights(tmp_path / "a.safetensors", network)
+    path = (tmp_path / "a.safetensors").rename((tmp_path / "a").with_suffix(suffix))
+    monkeypatch.setattr(os, "access", lambda path, mode: False)  # root may read everything
+    with pytest.raises(CheckpointError, match=f"^cannot read {path}: no permission$"):
+        read_checkpoint(path)

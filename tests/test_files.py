@@ -31,6 +31,8 @@ def test_a_free_place_will_do(name: str, overwrite: bool, tmp_path: Path) -> Non
         ("file.png/b.png", "is no folder"),
         ("loop.png", "it is no regular file"),
         ("x" * 252 + ".png", "File name too long"),
+        ("new/" + "x" * 252 + ".png", "File name too long"),
+        ("x" * 256 + "/a.png", "File name too long"),
         ("dangling.png", "it is no regular file"),
         ("source.png", "would replace its own source"),
         ("hard_link.png", "would replace its own source"),

@@ -7,10 +7,7 @@ loaded for a ``.ckpt`` file, and where a network is asked for.
 from __future__ import annotations  # the types name torch, which is loaded only when a network is asked for
 
 import json
-import os
 import re
-import warnings
-import zipfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, is_dataclass
 from pathlib import Path
@@ -24,6 +21,7 @@ from numpy.typing import NDArray
 from faststyle.config import METADATA_KEY, Outcome, Recipe
 from faststyle.errors import CheckpointError, ConfigError
 from faststyle.files import check_output, replacing
+from faststyle.modeling.stored import check_readable, is_whole, load
 from faststyle.network_config import NetworkConfig
 from faststyle.resources import find_weights
 
@@ -173,10 +171,7 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
     path = find_weights(path)
     if not path.is_file():
         raise CheckpointError(f"no checkpoint {path}")
-    if path.stat().st_size == 0:
-        raise CheckpointError(f"{path} is empty")
-    if not os.access(path, os.R_OK):
-        raise CheckpointError(f"cannot read {path}: no permission")
+    check_readable(path)
     readers = {".safetensors": _read_safetensors, ".ckpt": _read_lightning}
     if path.suffix not in readers:
         raise CheckpointError(f"{path}: a checkpoint's suffix must be one of {', '.join(readers)}")
@@ -215,17 +210,9 @@ def _checked(header: Header, tensors: Tensors, path: Path) -> Checkpoint:
 
 
 def _read_lightning(path: Path) -> Checkpoint:
-    _check_stored(path)
-    try:
-        import torch
-    except ImportError as error:
-        raise CheckpointError(f"{path}: a .ckpt file needs torch: pip install 'faststyle[train]'") from error
-    try:
-        with warnings.catch_warnings(action="ignore"):  # of what is refused below
-            loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch.load raises a dozen kinds; an unsafe pickle is among them
-        reason = "it wants to run code" if "Unsupported" in str(error) or "GLOBAL" in str(error) else "it is damaged"
-        raise CheckpointError(f"{path} is refused: {reason}, or it is no Lightning checkpoint") from error
+    loaded = load(path, "Lightning checkpoint")
+    import torch
+
     try:
         found = {name.removeprefix("network."): tensor for name, tensor in loaded["state_dict"].items()}
         known = loaded["hyper_parameters"]
@@ -238,23 +225,9 @@ def _read_lightning(path: Path) -> Checkpoint:
     _check_fit(shapes, header.network, path)
     plain = {torch.float16, torch.float32, torch.float64, torch.int64}
     for name, tensor in found.items():
-        whole = tensor.layout == torch.strided and tensor.untyped_storage().nbytes() >= tensor.nbytes  # no view of less
-        if not whole or tensor.dtype not in plain:
+        if not is_whole(tensor) or tensor.dtype not in plain:
             raise CheckpointError(f"{path}: {name} holds no plain numbers")
-    return _checked(header, {name: tensor.detach().numpy() for name, tensor in found.items()}, path)
-
-
-def _check_stored(path: Path) -> None:
-    """PyTorch never compresses: a file that does may hold thousands of times its size."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            whole = sum(entry.file_size for entry in archive.infolist()) <= path.stat().st_size
-    except (zipfile.BadZipFile, ValueError, NotImplementedError):
-        whole = False
-    except OSError as error:
-        raise CheckpointError(f"cannot read {path}: {error.strerror}") from error
-    if not whole:
-        raise CheckpointError(f"{path} is refused: it is damaged, or it is no Lightning checkpoint")
+    return _checked(header, {name: tensor.numpy(force=True) for name, tensor in found.items()}, path)
 
 
 def _check_fit(found: Mapping[str, tuple[int, ...]], config: NetworkConfig, path: Path) -> None:

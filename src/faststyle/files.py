@@ -64,6 +64,8 @@ def _check_folder(path: Path) -> None:
         raise OutputError(f"cannot write {path}: {folder} is no folder")
     if not os.access(folder, os.W_OK | os.X_OK):
         raise OutputError(f"cannot write {path}: no permission to write in {folder}")
+    for part in path.absolute().relative_to(folder).parts:
+        (folder / part).exists()  # raises OSError where a name is too long
 
 
 @contextmanager

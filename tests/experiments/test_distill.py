@@ -9,7 +9,7 @@ from faststyle.errors import CheckpointError, ConfigError, DataError, FaststyleE
 from faststyle.experiments.application import compose_settings
 from faststyle.experiments.distill import check_inputs, distill
 from faststyle.experiments.schema import DistillConfig
-from faststyle.resources import CHECKPOINTS
+from faststyle.resources import CHECKPOINTS, LOSS_NETWORKS
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,7 @@ def test_paintings_are_those_of_the_folders_that_are_there(settings: DistillConf
         ({"layers": ["relu3_2", "relu4_1"]}, ConfigError, "layers must hold those of policy, too: relu1_2, relu2_2, "),
         ({"init": "nowhere.ckpt"}, CheckpointError, "init: no checkpoint nowhere.ckpt$"),
         ({"resume": "nowhere.ckpt"}, CheckpointError, "resume: no checkpoint nowhere.ckpt$"),
-        ({"output": str(CHECKPOINTS / "great_wave.safetensors")}, OutputError, "output: .* exists: set overwrite to"),
+        ({"output": str(LOSS_NETWORKS / "compact.safetensors")}, OutputError, "output: .* exists: set overwrite to"),
         ({"output": "weights.pth"}, OutputError, r"output: cannot write .* its suffix must be one of \.safetensors"),
     ],
 )
@@ -56,3 +56,14 @@ def test_the_weights_it_starts_from_are_not_replaced(settings: DistillConfig) ->
     start = str(CHECKPOINTS / "great_wave.safetensors")
     with pytest.raises(OutputError, match="would replace its own source"):
         distill(replace(settings, init=start, output=start, overwrite=True))
+
+
+def test_no_source_is_replaced(settings: DistillConfig, tmp_path: Path) -> None:
+    (tmp_path / "a.safetensors").touch()
+    with pytest.raises(OutputError, match="a.safetensors would replace its own source"):
+        check_inputs(replace(settings, start=str(tmp_path), output=str(tmp_path / "a.safetensors"), overwrite=True))
+    (tmp_path / "checkpoints").mkdir()
+    init = tmp_path / "checkpoints" / "step-000100.ckpt"  # older ones are removed
+    init.touch()
+    with pytest.raises(OutputError, match="run_dir: .*step-000100.ckpt would replace its own source"):
+        check_inputs(replace(settings, init=str(init), run_dir=str(tmp_path)))

@@ -82,3 +82,14 @@ def test_a_bad_input_is_one_line_that_names_the_setting(
         optimize_photograph(replace(settings, **changes))  # type: ignore[arg-type]
     assert "\n" not in str(caught.value)
     assert not Path(settings.run_dir).exists()
+
+
+@pytest.mark.parametrize("name", ["stylized.png", "step-000050.png"])
+@pytest.mark.parametrize("output", [None, "other.png"])
+def test_a_source_in_the_run_folder_is_not_replaced(
+    name: str, output: str | None, settings: OptimizeConfig, tmp_path: Path
+) -> None:
+    """Neither by the result nor by what is drawn on the way."""
+    Image.fromarray(noise(48, 64)).save(tmp_path / name)
+    with pytest.raises(OutputError, match=f"{name} would replace its own source"):
+        check_inputs(replace(settings, content=str(tmp_path / name), run_dir=str(tmp_path), output=output))

@@ -13,13 +13,14 @@ from safetensors.torch import load_file
 
 from faststyle.checkpoint import save_weights
 from faststyle.config import METADATA_KEY
-from faststyle.errors import CheckpointError, ConfigError, FaststyleError, LossNetworkError
+from faststyle.errors import CheckpointError, ConfigError, FaststyleError, LossNetworkError, OutputError
 from faststyle.experiments.application import compose_settings
 from faststyle.experiments.distill import distill
 from faststyle.experiments.run_distillation import build_transformers
 from faststyle.experiments.schema import DistillConfig
 from faststyle.modeling.loss_network import load_loss_network
 from faststyle.modeling.transformer_net import TransformerNet
+from faststyle.resources import CHECKPOINTS
 from faststyle.training import loggers
 from faststyle.training.distillation import Distillation
 from helpers import make_config
@@ -136,17 +137,39 @@ def test_the_log_names_every_step(overrides: list[str], tmp_path: Path) -> None:
     [
         ("data.holdout=1", ConfigError, "data.holdout must leave two pictures to measure on, found 1"),
         ("layers=[relu1_2,relu2_1,relu5_1]", LossNetworkError, "it lacks features.7"),
-        ("init={folder}/painting.png", CheckpointError, "^init: .*.png is no checkpoint of such a distillation"),
+        ("init={folder}/painting.png", CheckpointError, "^init: .*.png is refused: .* no checkpoint of such"),
+        ("init={folder}/list.ckpt", CheckpointError, "^init: .*.ckpt is no checkpoint of such a distillation"),
+        ("init={folder}/empty.ckpt", CheckpointError, "^init: .*empty.ckpt is empty"),
+        ("resume={folder}/painting.png", CheckpointError, "^resume: .*.png is refused: it is damaged"),
+        ("resume={folder}/other.ckpt", CheckpointError, "^resume: .* to go on from: it lacks optimizer_states, "),
+        ("resume={folder}/style.ckpt", CheckpointError, "^resume: .*.ckpt is no checkpoint of such a distillation"),
+        ("teacher={folder}/empty.ckpt", LossNetworkError, "^loss_network.weights: .*empty.ckpt is empty"),
         ("init={folder}/other.ckpt", CheckpointError, "^init: .*.ckpt is no checkpoint of such a distillation"),
     ],
 )
 def test_refusals(override: str, error: type[FaststyleError], words: str, overrides: list[str], tmp_path: Path) -> None:
     (tmp_path / "painting.png").write_bytes(b"no checkpoint")
-    torch.save({"state_dict": {"network.to_rgb.bias": torch.zeros(3)}}, tmp_path / "other.ckpt")
+    other = {"state_dict": {"network.to_rgb.bias": torch.zeros(3)}}
+    torch.save(other, tmp_path / "other.ckpt")
+    torch.save(other | {"optimizer_states": [1], "lr_schedulers": [1], "loops": {"a": 1}}, tmp_path / "style.ckpt")
+    torch.save([1], tmp_path / "list.ckpt")
+    (tmp_path / "empty.ckpt").touch()
     with pytest.raises(error, match=words) as caught:
         run(*overrides, override.format(folder=tmp_path))
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "run").exists()
+
+
+def test_going_on_replaces_its_own_output_only(overrides: list[str], tmp_path: Path) -> None:
+    output = tmp_path / "w.safetensors"
+    settings = [*overrides, f"output={output}", "resume=auto", "trainer.max_steps=1"]
+    run(*settings)
+    written = output.stat().st_mtime_ns
+    run(*settings)
+    assert output.stat().st_mtime_ns > written
+    shutil.copy(CHECKPOINTS / "great_wave.safetensors", output)
+    with pytest.raises(OutputError, match=f"^output: {output} exists, and is not this run's: set overwrite to"):
+        run(*settings)
 
 
 def test_a_missing_package_is_told_before_anything_is_packed(

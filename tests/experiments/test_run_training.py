@@ -16,7 +16,14 @@ import torch
 from PIL import Image
 
 from faststyle.checkpoint import read_checkpoint, save_weights
-from faststyle.errors import CheckpointError, ConfigError, FaststyleError, LossNetworkError, NonFiniteLossError
+from faststyle.errors import (
+    CheckpointError,
+    ConfigError,
+    FaststyleError,
+    LossNetworkError,
+    NonFiniteLossError,
+    OutputError,
+)
 from faststyle.evaluation.metrics import Evaluation
 from faststyle.experiments.application import compose_settings
 from faststyle.experiments.run_training import find_checkpoint, make_recipe
@@ -238,6 +245,35 @@ def test_resume_of_a_finished_run_only_exports_and_of_another_recipe_is_refused(
     torch.save(checkpoint, path)
     with pytest.raises(ConfigError, match=f"^resume: {path} is from another version of faststyle$"):
         run(*train_overrides, f"resume={path}")
+
+
+def test_going_on_replaces_its_own_output_only(train_overrides: list[str], tmp_path: Path) -> None:
+    output = tmp_path / "w.safetensors"
+    settings = [*train_overrides, f"output={output}", "resume=auto"]
+    run(*settings)
+    written = output.stat().st_mtime_ns
+    run(*settings)
+    assert output.stat().st_mtime_ns > written
+    for other in (read_checkpoint("great_wave").build_network(), None):
+        save_weights(output, other) if other else output.write_bytes(b"mine")
+        before = output.read_bytes()
+        with pytest.raises(OutputError, match=f"^output: {output} exists, and is not this run's: set overwrite to"):
+            run(*settings)
+        assert output.read_bytes() == before
+
+
+def test_weights_alone_are_no_training_to_go_on_from(train_overrides: list[str], tmp_path: Path) -> None:
+    run(*train_overrides)
+    (path,) = (tmp_path / "run").rglob("*.ckpt")
+    checkpoint = torch.load(path, weights_only=True)
+    del checkpoint["optimizer_states"], checkpoint["loops"]
+    torch.save(checkpoint, path)
+    for resume in (path, "auto"):
+        words = f"^resume: {path} is no checkpoint to go on from: it lacks optimizer_states, loops$"
+        with pytest.raises(CheckpointError, match=words):
+            run(*train_overrides, f"resume={resume}")
+    with pytest.raises(CheckpointError, match="^resume: .*safetensors is refused: it is damaged"):
+        run(*train_overrides, f"resume={tmp_path / 'run' / 'painting.safetensors'}")
 
 
 def test_resume_auto_takes_the_newest_of_this_run_then_of_its_siblings(

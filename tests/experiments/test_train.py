@@ -80,3 +80,19 @@ def test_the_weights_it_starts_from_are_not_replaced(settings: TrainConfig) -> N
     again = replace(settings, init="great_wave", output=str(CHECKPOINTS / "great_wave.safetensors"), overwrite=True)
     with pytest.raises(OutputError, match="would replace its own source"):
         train(again)
+
+
+def test_no_source_is_replaced(settings: TrainConfig, tmp_path: Path) -> None:
+    weights = tmp_path / "vgg.safetensors"
+    weights.touch()
+    loss_network = replace(settings.loss_network, weights=str(weights))
+    with pytest.raises(OutputError, match="vgg.safetensors would replace its own source"):
+        check_inputs(replace(settings, loss_network=loss_network, output=str(weights), overwrite=True))
+    Image.fromarray(noise(20, 20)).save(tmp_path / "preview.png")
+    with pytest.raises(OutputError, match="run_dir: .*preview.png would replace its own source"):
+        check_inputs(replace(settings, preview=str(tmp_path / "preview.png"), run_dir=str(tmp_path)))
+
+
+def test_a_name_too_long_is_told_before_the_work(settings: TrainConfig) -> None:
+    with pytest.raises(OutputError, match="output: cannot write .*: File name too long"):
+        check_inputs(replace(settings, style=replace(settings.style, name="a" * 250)))

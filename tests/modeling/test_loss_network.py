@@ -1,6 +1,8 @@
 """Loss networks: their contract, layers, pooling, normalisation, weights files."""
 
+import os
 import re
+import zipfile
 from collections.abc import Callable, Collection, Iterable
 from functools import partial
 from pathlib import Path
@@ -357,6 +359,20 @@ def make_bad_weights(case: str, good: dict[str, torch.Tensor], folder: Path) -> 
         torch.save({"model": torch.nn.ReLU()}, path)
     elif case == "pth_list":
         torch.save([1, 2], path)
+    elif case == "pth_empty":
+        path.touch()
+    elif case == "pth_packed":
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("w/data.pkl", bytes(10**7))
+    elif case.startswith("pth_"):
+        odd = {
+            "pth_sparse": torch.zeros(64).to_sparse(),
+            "pth_view": torch.zeros(1).expand(64),
+            "pth_huge": torch.zeros(1).expand(10**12),
+            "pth_complex": torch.zeros(64, dtype=torch.complex64),
+            "pth_meta": torch.zeros(64, device="meta"),
+        }[case]
+        torch.save(good | {"features.0.bias": odd}, path)
     return path
 
 
@@ -367,13 +383,17 @@ def make_bad_weights(case: str, good: dict[str, torch.Tensor], folder: Path) -> 
         "truncated": "no whole safetensors file",
         "header_only": "no whole safetensors file",
         "text": "no whole safetensors file",
-        "empty": "no whole safetensors file",
+        "empty": "loss_network.weights: .*w.safetensors is empty",
         "lacks": "it lacks features.2.weight",
         "shapes": r"features.2.weight is \(64, 3, 3, 3\), expected \(64, 64, 3, 3\)",
         "nan": "NaN values in features.0.bias",
         "pth_truncated": "no whole PyTorch weights file",
         "pth_code": "no whole PyTorch weights file",
         "pth_list": "no dictionary of tensors",
+        "pth_empty": "loss_network.weights: .*w.pth is empty",
+        "pth_packed": "is refused: it is damaged",
+        "pth_huge": r"features.0.bias is \(1000000000000,\), expected \(64,\)",
+        **dict.fromkeys(("pth_sparse", "pth_view", "pth_complex", "pth_meta"), "no plain numbers in features.0.bias"),
     }.items(),
 )
 def test_bad_weights_are_one_line(case: str, words: str, vgg_weights: Path, tmp_path: Path) -> None:
@@ -381,6 +401,17 @@ def test_bad_weights_are_one_line(case: str, words: str, vgg_weights: Path, tmp_
     with pytest.raises(LossNetworkError, match=words) as caught:
         load_loss_network("vgg19", ["relu2_1"], weights=path)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
+def test_weights_that_may_not_be_read(
+    suffix: str, vgg_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = (tmp_path / "w").with_suffix(suffix)
+    path.write_bytes(vgg_weights.read_bytes())
+    monkeypatch.setattr(os, "access", lambda path, mode: False)  # root may read everything
+    with pytest.raises(LossNetworkError, match=f"^loss_network.weights: cannot read {path}: no permission$"):
+        load_loss_network("vgg19", ["relu2_1"], weights=path)
 
 
 def test_pth_weights(vgg_weights: Path, tmp_path: Path) -> None:

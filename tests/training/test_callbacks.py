@@ -93,9 +93,11 @@ def test_newest_checkpoint(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> 
         os.utime(tmp_path / name, (date, date))
     assert newest_checkpoint(tmp_path, "*/*.ckpt") == tmp_path / "b" / "step-000001.ckpt"
     newest = tmp_path / "b" / "step-000001.ckpt"
-    newest.write_bytes(newest.read_bytes()[:-3])
-    assert newest_checkpoint(tmp_path, "*/*.ckpt") == tmp_path / "a" / "step-000009.ckpt"
-    assert caplog.messages == [f"passed over: {newest} is damaged"]
+    for damaged in (newest.read_bytes()[:-3], b"a" * 1000 + b"PK\x05\x06" + bytes(18)):  # without its end, or only that
+        newest.write_bytes(damaged)
+        caplog.clear()
+        assert newest_checkpoint(tmp_path, "*/*.ckpt") == tmp_path / "a" / "step-000009.ckpt"
+        assert caplog.messages == [f"passed over: {newest} is refused: it is damaged, or it is no checkpoint"]
 
 
 def test_a_checkpoint_takes_the_place_of_those_before_or_leaves_them(tmp_path: Path) -> None:

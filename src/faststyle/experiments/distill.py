@@ -5,10 +5,12 @@ from pathlib import Path
 
 from faststyle.checkpoint import WEIGHTS
 from faststyle.errors import CheckpointError, ConfigError, DataError
-from faststyle.experiments.inputs import choose_output, hold
+from faststyle.experiments.inputs import check_run_folder, choose_output, hold
 from faststyle.experiments.schema import DistillConfig
 from faststyle.imaging.images import find_pictures
 from faststyle.training.sources import Photographs, open_source
+
+REPLACED = ("checkpoints/step-*.ckpt",)  # in the run folder
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,8 @@ def check_inputs(settings: DistillConfig) -> Inputs:
     photographs = open_source(settings.data.root)
     default = Path(settings.run_dir) / "compact.safetensors"
     overwrite = settings.overwrite or settings.resume is not None
-    sources = [settings.init] if settings.init else []
+    starts = Path(settings.start).glob("*.safetensors") if settings.start else ()
+    sources = [*filter(None, (settings.init, settings.teacher, settings.data.root, *map(str, (*starts, *paintings))))]
+    check_run_folder(settings.run_dir, REPLACED, sources)
     weights_path = choose_output(settings.output, default, WEIGHTS, overwrite=overwrite, sources=sources)
     return Inputs(paintings, photographs, weights_path)

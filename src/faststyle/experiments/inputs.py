@@ -1,13 +1,14 @@
 """What a user gives, checked before anything heavy is imported. No torch."""
 
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from faststyle.errors import FaststyleError, ImageError, OutputError
+from faststyle.experiments.schema import DistillConfig, TrainConfig
 from faststyle.files import check_output
 from faststyle.imaging.images import Picture, resize_shorter_side
 from faststyle.imaging.reading import read_picture
@@ -47,13 +48,27 @@ def naming(key: str) -> Iterator[None]:
 
 
 def choose_output(
-    output: str | None, default: Path, suffixes: Collection[str], *, overwrite: bool, sources: Collection[str] = ()
+    output: str | None, default: Path, suffixes: Collection[str], *, overwrite: bool, sources: Collection[str]
 ) -> Path:
-    """``output`` if it is given and ``check_output`` allows it, else ``default``, which lies in the run folder."""
-    if output is None:
-        return default
+    """``output``, or ``default``, which lies in the run folder and may be replaced. Raises as ``check_output``."""
     with naming("output"):
-        return check_output(output, suffixes, overwrite=overwrite, sources=sources)
+        return check_output(output or default, suffixes, overwrite=overwrite or not output, sources=sources)
+
+
+def check_run_folder(run_dir: str, patterns: Iterable[str], sources: Collection[str]) -> None:
+    """Raises ``OutputError`` if a source is among the files in the run folder that the run replaces or removes."""
+    with naming("run_dir"):
+        for path in (found for pattern in patterns for found in Path(run_dir).glob(pattern)):
+            check_output(path, [path.suffix], overwrite=True, sources=sources)
+
+
+def check_own(settings: TrainConfig | DistillConfig, is_own: Callable[[Path], bool]) -> None:
+    """Raises ``OutputError`` where a run that goes on would replace an ``output`` that is not its own, unasked."""
+    if not settings.output or settings.resume is None or settings.overwrite:
+        return
+    path = Path(settings.output)
+    if path.exists() and not is_own(path):
+        raise OutputError(f"output: {path} exists, and is not this run's: set overwrite to replace it")
 
 
 def load_style(image: str | None, size: int) -> Picture:

@@ -6,13 +6,14 @@ from pathlib import Path
 import numpy as np
 
 from faststyle.errors import ImageError
-from faststyle.experiments.inputs import choose_output, hold, load_style, naming
+from faststyle.experiments.inputs import check_run_folder, choose_output, hold, load_style, naming
 from faststyle.experiments.schema import OptimizeConfig, RegionConfig
 from faststyle.imaging.images import WRITERS, Picture, resize_shorter_side
 from faststyle.imaging.masks import Mask, fit_mask, read_mask
 from faststyle.imaging.reading import read_picture
 
 PICTURE = "stylized.png"  # in the run folder
+REPLACED = (PICTURE, "step-*.png")
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,8 @@ def check_inputs(settings: OptimizeConfig) -> Inputs:
     if not settings.content:
         raise ImageError("content: set content=PATH to a photograph")
     pictures = [picture for each in settings.regions for picture in (each.mask, each.style, each.style_mask)]
-    sources = [picture for picture in (settings.content, settings.style.image, *pictures) if picture]
+    sources = [*filter(None, (settings.content, settings.style.image, *pictures))]
+    check_run_folder(settings.run_dir, REPLACED, sources)
     default = Path(settings.run_dir) / PICTURE
     output = choose_output(settings.output, default, WRITERS, overwrite=settings.overwrite, sources=sources)
     with naming("content"):

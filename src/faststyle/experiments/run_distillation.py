@@ -2,28 +2,32 @@
 
 import json
 import logging
-import pickle
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytorch_lightning as pl
+import safetensors
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from faststyle.checkpoint import read_checkpoint, write_tensors
-from faststyle.errors import CheckpointError, ConfigError
+from faststyle.config import METADATA_KEY
+from faststyle.errors import DAMAGED, CheckpointError, ConfigError
 from faststyle.evaluation.loss_network_agreement import agreement
 from faststyle.experiments.build import build_trainer
 from faststyle.experiments.distill import Inputs
-from faststyle.experiments.run_training import find_checkpoint, fit, quiet_lightning
+from faststyle.experiments.inputs import check_own, naming
+from faststyle.experiments.run_training import check_resumable, find_checkpoint, fit, quiet_lightning
 from faststyle.experiments.schema import DistillConfig
 from faststyle.imaging.images import resize_shorter_side
 from faststyle.imaging.reading import read_picture
 from faststyle.modeling.loss_network import VGG, Compact, load_loss_network
 from faststyle.modeling.pixels import to_images
+from faststyle.modeling.stored import load
 from faststyle.modeling.transformer_net import TransformerNet
 from faststyle.training.callbacks import StopOnSignal, TrainingBar
 from faststyle.training.datamodule import PackDataModule
@@ -45,6 +49,13 @@ def run_distillation(settings: DistillConfig, inputs: Inputs) -> Path:
     check_logger(settings.logger.kind)
     run_dir = Path(settings.run_dir)
     resume = find_checkpoint(settings.resume, run_dir)
+    if resume:
+        check_resumable(resume)
+    origin = {
+        "teacher": Path(settings.teacher).name,
+        "data": {"photographs": inputs.photographs.name, "paintings": [path.stem for path in inputs.paintings]},
+    }
+    check_own(settings, lambda path: _origin(path, origin.keys()) == origin)
     quiet_lightning()
     pl.seed_everything(settings.seed, verbose=False)
     data = PackDataModule(inputs.photographs, settings.data, cache_dir=settings.cache_dir, seed=settings.seed)
@@ -64,16 +75,15 @@ def run_distillation(settings: DistillConfig, inputs: Inputs) -> Path:
         max_steps=settings.trainer.max_steps,
         seed=settings.seed,
     ).to(memory_format=torch.channels_last)
-    if settings.init:
-        take_over(module, settings.init)
+    for key, start in (("init", settings.init), ("resume", resume)):
+        if start:
+            take_over(module, key, Path(start))
     signals = StopOnSignal()
     bar = TrainingBar(settings.data.batch_size, ("feature_error", "moment_error"))
     trainer = build_trainer(settings.trainer, settings.logger, run_dir, [bar, signals])
     fit(trainer, module, data, resume)
     student = fold(module.student, module.scales)
-    info = {
-        "teacher": Path(settings.teacher).name,
-        "data": {"photographs": inputs.photographs.name, "paintings": [path.stem for path in inputs.paintings]},
+    info = origin | {
         "step": trainer.global_step,
         "agreement": measure_agreement(student, module, data.held_out),
         "attribution": ATTRIBUTION,
@@ -81,6 +91,16 @@ def run_distillation(settings: DistillConfig, inputs: Inputs) -> Path:
     write_tensors(inputs.weights_path, student, json.dumps(info))
     signals.leave(trainer)
     return inputs.weights_path
+
+
+def _origin(path: Path, keys: Iterable[str]) -> dict[str, Any] | None:
+    """What a student's weights say of what they were made of; None where it is no such file."""
+    try:
+        with safetensors.safe_open(path, "np") as file:
+            info = json.loads(file.metadata()[METADATA_KEY])
+            return {key: info[key] for key in keys}
+    except (safetensors.SafetensorError, OSError, *DAMAGED):
+        return None
 
 
 def measure_agreement(student: Compact, module: Distillation, held_out: Tensor) -> dict[str, dict[str, Any]]:
@@ -109,13 +129,14 @@ def measure_agreement(student: Compact, module: Distillation, held_out: Tensor) 
     return result
 
 
-def take_over(module: Distillation, path: str) -> None:
+def take_over(module: Distillation, key: str, path: Path) -> None:
     """Student and transformers of an earlier distillation. Raises ``CheckpointError`` if they do not fit."""
-    try:
-        module.load_state_dict(torch.load(path, map_location="cpu", weights_only=True)["state_dict"])
-    except (OSError, KeyError, RuntimeError, pickle.UnpicklingError) as error:
-        reason = str(error).splitlines()[0]
-        raise CheckpointError(f"init: {path} is no checkpoint of such a distillation ({reason})") from error
+    kind = "checkpoint of such a distillation"
+    with naming(key):
+        try:
+            module.load_state_dict(load(path, kind)["state_dict"])
+        except (KeyError, TypeError, AttributeError, RuntimeError) as error:
+            raise CheckpointError(f"{path} is no {kind} ({str(error).splitlines()[0]})") from error
 
 
 def load_sizes(path: Path, sizes: list[int]) -> list[NDArray[np.uint8]]:

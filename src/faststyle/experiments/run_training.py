@@ -27,6 +27,7 @@ from faststyle.experiments.build import (
     file_name,
     load_configured_loss_network,
 )
+from faststyle.experiments.inputs import check_own, naming
 from faststyle.experiments.schema import TrainConfig
 from faststyle.experiments.train import Inputs
 from faststyle.imaging.images import Picture, contact_sheet, write_picture
@@ -34,6 +35,7 @@ from faststyle.inference.stylizer import Stylizer
 from faststyle.losses.perceptual_loss import PerceptualLoss
 from faststyle.modeling.loss_network import load_loss_network
 from faststyle.modeling.pixels import to_image, to_images
+from faststyle.modeling.stored import load
 from faststyle.resources import COMMAND
 from faststyle.training.callbacks import SampleGrid, StopOnSignal, TrainingBar, newest_checkpoint
 from faststyle.training.datamodule import PackDataModule
@@ -45,6 +47,8 @@ from faststyle.training.sources import SAMPLE_SOURCE
 log = logging.getLogger(__name__)
 
 NORMALIZATION_PICTURES = 64
+
+RESUMED = ("state_dict", "optimizer_states", "lr_schedulers", "loops")  # what Lightning goes on from
 
 APPLY = f"apply the style: {COMMAND} stylize photo.jpg --checkpoint %s --output styled.jpg"
 TRAIN_ON_COCO = (
@@ -70,7 +74,9 @@ def run_training(settings: TrainConfig, inputs: Inputs) -> Path:
     resume = find_checkpoint(settings.resume, run_dir)
     recipe = make_recipe(settings)
     if resume:
+        check_resumable(resume)
         _check_recipe(resume, recipe)
+    check_own(settings, lambda path: _recipe_of(path) == recipe)
     quiet_lightning()
     pl.seed_everything(settings.seed, verbose=False)
     network = build_network(settings.network, settings.init)
@@ -175,6 +181,23 @@ def find_checkpoint(resume: str | None, run_dir: Path) -> Path | None:
     )
     log.info("resume: %s", found or f"nothing in {run_dir.parent}, starting afresh")
     return found
+
+
+def check_resumable(checkpoint: Path) -> None:
+    """Raises ``CheckpointError`` where a file lacks what a training goes on from, as weights alone do."""
+    with naming("resume"):
+        found = load(checkpoint, "checkpoint of a training")
+        lacking = [key for key in RESUMED if not (isinstance(found, dict) and found.get(key))]
+        if lacking:
+            raise CheckpointError(f"{checkpoint} is no checkpoint to go on from: it lacks {', '.join(lacking)}")
+
+
+def _recipe_of(path: Path) -> Recipe | None:
+    """That by which weights were trained, if they are such."""
+    try:
+        return read_checkpoint(path).header.recipe
+    except CheckpointError:
+        return None
 
 
 def _check_recipe(checkpoint: Path, recipe: Recipe) -> None:

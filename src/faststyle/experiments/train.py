@@ -8,12 +8,14 @@ from numpy.typing import NDArray
 
 from faststyle.checkpoint import WEIGHTS
 from faststyle.errors import CheckpointError
-from faststyle.experiments.inputs import choose_output, hold, load_style, naming
+from faststyle.experiments.inputs import check_run_folder, choose_output, hold, load_style, naming
 from faststyle.experiments.schema import TrainConfig
 from faststyle.imaging.images import Picture
 from faststyle.imaging.reading import read_picture
 from faststyle.resources import find_weights
 from faststyle.training.sources import Photographs, open_source
+
+REPLACED = ("preview.png", "samples/step-*.png", "checkpoints/step-*.ckpt")  # in the run folder
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,9 @@ def check_inputs(settings: TrainConfig) -> Inputs:
         preview = read_picture(settings.preview).rgb if settings.preview else None
     default = Path(settings.run_dir) / f"{settings.style.name}.safetensors"
     overwrite = settings.overwrite or settings.resume is not None
-    sources = [str(find_weights(settings.init))] if settings.init else []
+    init = str(find_weights(settings.init)) if settings.init else None
+    weights, root = settings.loss_network.weights, settings.data.root
+    sources = [*filter(None, (init, settings.style.image, settings.preview, root, weights))]
+    check_run_folder(settings.run_dir, REPLACED, sources)
     weights_path = choose_output(settings.output, default, WEIGHTS, overwrite=overwrite, sources=sources)
     return Inputs(style, photographs, preview, weights_path)

@@ -13,13 +13,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from faststyle.config import AUTO
-from faststyle.errors import LossNetworkError
+from faststyle.errors import CheckpointError, LossNetworkError
+from faststyle.modeling.stored import check_readable, is_whole, load
 from faststyle.resources import LOSS_NETWORKS
 
 log = logging.getLogger(__name__)
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
+NUMBERS = (torch.float16, torch.bfloat16, torch.float32, torch.float64, torch.int64)  # that weights may be of
 DEFAULT = "default"  # weights: the network's own
 
 # convolutions in each block, and their width
@@ -265,11 +267,18 @@ def load_loss_network(
     ]
     if wrong:
         raise LossNetworkError(f"{source} does not fit {architecture}: {_first(wrong)}")
+    odd = [name for name in wanted if name in tensors and not _is_plain(tensors[name])]
+    if odd:
+        raise LossNetworkError(f"{source} holds no plain numbers in {_first(odd)}")
     bad = [name for name in wanted if name in tensors and not tensors[name].isfinite().all()]
     if bad:
         raise LossNetworkError(f"{source} holds infinite or NaN values in {_first(bad)}")
     network.load_state_dict({name: tensors.get(name, tensor) for name, tensor in wanted.items()})
     return network
+
+
+def _is_plain(tensor: Tensor) -> bool:
+    return is_whole(tensor) and tensor.dtype in NUMBERS
 
 
 def _first(items: list[str], count: int = 4) -> str:
@@ -281,14 +290,14 @@ def _read_tensors(path: Path) -> dict[str, Tensor]:
     if not path.is_file():
         raise LossNetworkError(f"loss_network.weights: no file {path}")
     try:
+        check_readable(path)
         if path.suffix == ".safetensors":
             return safetensors.torch.load_file(path)
-        loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except safetensors.SafetensorError as error:
+        loaded = load(path, "whole PyTorch weights file", older=True)
+    except CheckpointError as error:
+        raise LossNetworkError(f"loss_network.weights: {error}") from error
+    except (safetensors.SafetensorError, OSError) as error:
         raise LossNetworkError(f"{path} is no whole safetensors file ({error})") from error
-    except Exception as error:  # torch.load raises a dozen kinds
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise LossNetworkError(f"{path} is no whole PyTorch weights file ({reason})") from error
     if not (isinstance(loaded, dict) and all(isinstance(value, Tensor) for value in loaded.values())):
         raise LossNetworkError(f"{path} holds no dictionary of tensors")
     return loaded

@@ -3,7 +3,6 @@
 import io
 import logging
 import time
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,10 +16,11 @@ from pytorch_lightning.plugins.io import TorchCheckpointIO
 from torch import Tensor
 from tqdm import tqdm
 
-from faststyle.errors import NonFiniteLossError
+from faststyle.errors import CheckpointError, NonFiniteLossError
 from faststyle.files import replacing
 from faststyle.imaging.images import contact_sheet, resize_to, write_picture
 from faststyle.modeling.pixels import to_images, to_pixels
+from faststyle.modeling.stored import check_whole
 from faststyle.signals import Interruption
 from faststyle.training.loggers import PictureLogger
 from faststyle.training.module import StyleTransferModule
@@ -185,9 +185,12 @@ class WholeCheckpoints(TorchCheckpointIO):
 
 
 def newest_checkpoint(folder: Path, pattern: str) -> Path | None:
-    """The whole file written last of those in ``folder`` that match ``pattern``; tells of half ones."""
+    """The whole checkpoint written last of those in ``folder`` that match ``pattern``; tells of others."""
     for path in sorted(folder.glob(pattern), key=lambda path: path.stat().st_mtime, reverse=True):
-        if zipfile.is_zipfile(path):  # its directory is at the end
+        try:
+            check_whole(path, "checkpoint")
+        except CheckpointError as error:
+            log.warning("passed over: %s", error)
+        else:
             return path
-        log.warning("passed over: %s is damaged", path)
     return None
