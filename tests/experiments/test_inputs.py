@@ -26,6 +26,14 @@ def test_a_missing_style_says_what_to_set(path: str | None, words: str) -> None:
         load_style(path, 33)
 
 
+def test_a_style_that_would_be_too_large(photos: Path) -> None:
+    path = photos / "0.jpg"
+    with pytest.raises(
+        ImageError, match=f"^style.image: {path} at 20000 pixels has 600.0 megapixels, the limit is 200 "
+    ):
+        load_style(str(path), 20_000)
+
+
 def test_an_error_inside_is_named_and_of_its_kind() -> None:
     with pytest.raises(CheckpointError, match="^init: no checkpoint a$"), naming("init"):
         raise CheckpointError("no checkpoint a")

@@ -53,7 +53,7 @@ def compare(args: argparse.Namespace) -> None:
     from faststyle.modeling.pixels import to_image
 
     def load(path: Path) -> torch.Tensor:
-        return to_image(resize_shorter_side(read_picture(path), args.size).rgb)
+        return to_image(resize_shorter_side(read_picture(path), args.size, name=str(path)).rgb)
 
     photographs = [load(path) for path in find_pictures(args.images)]
     if len(photographs) < 2:

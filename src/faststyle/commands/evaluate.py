@@ -95,7 +95,7 @@ def load(path: Path, size: int) -> "Tensor":
     from faststyle.imaging.reading import read_picture
     from faststyle.modeling.pixels import to_image
 
-    return to_image(resize_shorter_side(read_picture(path), size).rgb)
+    return to_image(resize_shorter_side(read_picture(path), size, name=str(path)).rgb)
 
 
 def find_photographs(path: Path) -> dict[str, Path]:

@@ -79,4 +79,4 @@ def load_style(image: str | None, size: int) -> Picture:
         picture = read_picture(image)
     except ImageError as error:
         raise ImageError(f"style.image: {error}; set style.image=PATH to a painting") from error
-    return resize_shorter_side(picture, size)
+    return resize_shorter_side(picture, size, name=f"style.image: {image}")

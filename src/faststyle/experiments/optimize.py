@@ -58,7 +58,7 @@ def check_inputs(settings: OptimizeConfig) -> Inputs:
     default = Path(settings.run_dir) / PICTURE
     output = choose_output(settings.output, default, WRITERS, overwrite=settings.overwrite, sources=sources)
     with naming("content"):
-        photograph = resize_shorter_side(read_picture(settings.content), settings.image_size)
+        photograph = resize_shorter_side(read_picture(settings.content), settings.image_size, name=settings.content)
     style = settings.style
 
     def load(region: RegionConfig) -> StyledRegion:

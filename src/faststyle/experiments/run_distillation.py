@@ -142,7 +142,7 @@ def take_over(module: Distillation, key: str, path: Path) -> None:
 def load_sizes(path: Path, sizes: list[int]) -> list[NDArray[np.uint8]]:
     """A painting at several sizes of its shorter side."""
     picture = read_picture(path)
-    return [resize_shorter_side(picture, size).rgb for size in sizes]
+    return [resize_shorter_side(picture, size, name=str(path)).rgb for size in sizes]
 
 
 def build_transformers(settings: DistillConfig, paintings: list[Path]) -> list[TransformerNet]:
