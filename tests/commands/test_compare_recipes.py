@@ -75,6 +75,10 @@ def test_a_table_a_sheet_and_all_figures(
         (["--recipe", "a/b", ""], "--recipe needs names that differ"),
         (["--cpu-seconds", 0], "argument --cpu-seconds: must be from 1 to"),
         (["--paintings", "nowhere.jpg"], "no picture nowhere.jpg"),
+        (
+            ["--paintings", *PAINTINGS[:1] * 2],
+            "--paintings needs names that differ; found stained",
+        ),
         (["--images", "nowhere"], "no picture nowhere"),
     ],
 )

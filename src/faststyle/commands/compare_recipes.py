@@ -82,6 +82,8 @@ def check(args: argparse.Namespace) -> dict[str, Path]:
         raise ImageError(f"no picture {missing[0]}")
     photographs = find_photographs(args.images)
     sheets = [sheet_path(args.output, painting) for painting in args.paintings]
+    if len(set(sheets)) < len(sheets):
+        raise ConfigError(f"--paintings needs names that differ; found {', '.join(sheet.stem for sheet in sheets)}")
     check_outputs(sheets, WRITERS, overwrite=True, sources=[*photographs.values(), *args.paintings])
     return photographs
 
