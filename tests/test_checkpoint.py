@@ -4,7 +4,6 @@ import json
 import os
 import pickle
 import sys
-import zipfile
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from itertools import pairwise, product
@@ -26,7 +25,7 @@ from faststyle.modeling import transformer_net
 from faststyle.modeling.transformer_net import TransformerNet, conv
 from faststyle.network_config import NORMS, UPSAMPLERS, NetworkConfig
 from faststyle.resources import shipped_styles
-from helpers import make_config
+from helpers import compress_checkpoint, make_config
 from test_config import make_recipe
 
 OUTCOME = Outcome(step=7, seconds=1.5, device="a CPU", losses={"loss": 0.5}, evaluation={"style_error": 0.03})
@@ -359,8 +358,7 @@ def make_bad_checkpoint(case: str, folder: Path) -> Path:
     elif case == "ckpt_list":
         torch.save([1, 2], path)
     elif case == "ckpt_compressed":
-        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-            archive.writestr("bad/data.pkl", bytes(10**7))
+        compress_checkpoint(path)
     elif case.startswith("ckpt_"):
         odd = {
             "ckpt_sparse": torch.zeros(3).to_sparse(),

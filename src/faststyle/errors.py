@@ -1,6 +1,7 @@
 """The errors that a user of the package may want to catch, each one's text is one line; checks that raise them."""
 
 import math
+import os
 import reprlib
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -9,6 +10,17 @@ from contextlib import contextmanager
 def printable(text: str) -> str:
     """One line without control characters, which file names and settings may hold."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
+
+
+def describe(error: BaseException) -> str:
+    """What to tell the user of any error."""
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted"
+    if isinstance(error, MemoryError):
+        return f"not enough memory ({error})" if str(error) else "not enough memory"
+    if isinstance(error, OSError) and error.strerror:
+        return f"{os.fsdecode(error.filename)}: {error.strerror}" if error.filename else error.strerror
+    return str(error) or type(error).__name__
 
 
 class FaststyleError(Exception):

@@ -241,7 +241,7 @@ def test_stops_where_it_is_told_to(folder: Path, tmp_path: Path, tiny_style: Pat
     ("error", "words"),
     [
         (MemoryError(), "not enough memory"),
-        (OSError(28, "No space left on device"), "[Errno 28] No space left on device"),
+        (OSError(28, "No space left on device"), "No space left on device"),
         (RuntimeError("a kernel\nfailed"), r"a kernel\nfailed"),
         (ZeroDivisionError(), "ZeroDivisionError"),
     ],

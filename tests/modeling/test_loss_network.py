@@ -2,7 +2,6 @@
 
 import os
 import re
-import zipfile
 from collections.abc import Callable, Collection, Iterable
 from functools import partial
 from pathlib import Path
@@ -32,7 +31,7 @@ from faststyle.modeling.loss_network import (
     vgg_layers,
 )
 from faststyle.modeling.pixels import to_image
-from helpers import SHARED
+from helpers import SHARED, compress_checkpoint
 
 IMAGES = torch.rand(2, 3, 32, 40, generator=torch.Generator().manual_seed(0))
 normalize = torchvision.transforms.Normalize((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
@@ -362,8 +361,7 @@ def make_bad_weights(case: str, good: dict[str, torch.Tensor], folder: Path) -> 
     elif case == "pth_empty":
         path.touch()
     elif case == "pth_packed":
-        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-            archive.writestr("w/data.pkl", bytes(10**7))
+        compress_checkpoint(path)
     elif case.startswith("pth_"):
         odd = {
             "pth_sparse": torch.zeros(64).to_sparse(),

@@ -2,14 +2,13 @@
 
 import argparse
 import logging
-import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NoReturn, TypeVar
 
 from faststyle.config import MOST_SIDE
-from faststyle.errors import FaststyleError, printable
+from faststyle.errors import FaststyleError, describe, printable
 
 
 class Parser(argparse.ArgumentParser):
@@ -83,18 +82,8 @@ def one_line_errors(*, debug: bool = False) -> Iterator[None]:
     except (FaststyleError, OSError, MemoryError, KeyboardInterrupt) as error:
         if debug or isinstance(error, BrokenPipeError):
             raise
-        print(f"error: {printable(_describe(error))}", file=sys.stderr)
+        print(f"error: {printable(describe(error))}", file=sys.stderr)
         raise SystemExit(130 if isinstance(error, KeyboardInterrupt) else 2) from None
-
-
-def _describe(error: BaseException) -> str:
-    if isinstance(error, KeyboardInterrupt):
-        return "interrupted"
-    if isinstance(error, MemoryError):
-        return f"not enough memory ({error})" if str(error) else "not enough memory"
-    if isinstance(error, OSError) and error.strerror:
-        return f"{os.fsdecode(error.filename)}: {error.strerror}" if error.filename else error.strerror
-    return str(error)
 
 
 class Line(logging.Formatter):

@@ -15,7 +15,7 @@ from itertools import takewhile
 from pathlib import Path
 from threading import Lock
 
-from faststyle.errors import DAMAGED, FaststyleError, ImageError, OutputError
+from faststyle.errors import DAMAGED, FaststyleError, ImageError, OutputError, describe
 from faststyle.files import check_output, check_outputs
 from faststyle.imaging.images import WRITERS, Picture, find_pictures, resize_shorter_side, write_picture
 from faststyle.imaging.reading import read_picture
@@ -132,10 +132,8 @@ def stylize_files(
                 _, ms = _apply(stylizer, job, picture)
             except FaststyleError as failure:
                 error = failure
-            except MemoryError as failure:
-                error = ImageError(f"{job.source}: not enough memory {failure}".rstrip())
             except Exception as failure:  # whatever it is, the others go on
-                error = ImageError(f"{job.source}: {str(failure) or type(failure).__name__}")
+                error = ImageError(f"{job.source}: {describe(failure)}")
             with one_at_a_time:
                 outcomes[job.source] = error
                 record(job, ms, error)

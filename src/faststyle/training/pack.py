@@ -16,7 +16,7 @@ from filelock import FileLock
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from faststyle.errors import DAMAGED, DataError, ImageError, printable
+from faststyle.errors import DAMAGED, DataError, ImageError, describe, printable
 from faststyle.files import replacing, reserve
 from faststyle.imaging.images import center_square
 from faststyle.imaging.reading import decode_picture
@@ -103,8 +103,8 @@ def _decode(photographs: Photographs, size: int, path: Path) -> list[str | None]
             pixels[row] = center_square(decode_picture(photographs.read(name), name=name), size)
         except (ImageError, DataError) as error:
             return str(error)
-        except MemoryError:
-            return f"{name}: not enough memory"
+        except MemoryError as error:
+            return f"{name}: {describe(error)}"
         return None
 
     title = printable(f"packing {photographs.name}")
