@@ -7,20 +7,20 @@ loaded for a ``.ckpt`` file, and where a network is asked for.
 from __future__ import annotations  # the types name torch, which is loaded only when a network is asked for
 
 import json
-import re
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, is_dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, is_dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin
 
 import numpy as np
 import safetensors
 import safetensors.numpy
 from numpy.typing import NDArray
 
-from faststyle.config import METADATA_KEY, Outcome, Recipe
+from faststyle.config import METADATA_KEY, PHOTOGRAPH, Outcome, Recipe, StyleConfig
 from faststyle.errors import CheckpointError, ConfigError
 from faststyle.files import check_output, replacing
+from faststyle.formats import FORMAT, upgrade_header, upgrade_tensor_names
 from faststyle.modeling.stored import check_readable, is_whole, load
 from faststyle.network_config import NetworkConfig
 from faststyle.resources import find_weights
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
     from faststyle.modeling.transformer_net import TransformerNet
 
-FORMAT = 2
 WEIGHTS = (".safetensors",)  # suffixes of what is written
 MOST_METADATA = 2**20  # bytes; ours has a few thousand
 READABLE_TYPES = {"F16", "F32", "F64", "I64"}  # in safetensors' words; NumPy has no bfloat16 of its own
@@ -40,19 +39,27 @@ Tensors = dict[str, NDArray[Any]]
 
 @dataclass(frozen=True)
 class Header:
-    """What a file says of itself; ``recipe`` and ``outcome`` may be unknown."""
+    """What a file says of itself; ``recipe`` and ``outcome`` may be unknown.
+
+    styles: the names of the rows, where there are several; the photograph's, if there is one, is the last.
+    """
 
     network: NetworkConfig
     recipe: Recipe | None = None
     outcome: Outcome | None = None
+    styles: tuple[str, ...] = ()
 
-    @property
-    def style_weight(self) -> float | None:
-        """That of the last step, to which ``content_error`` led."""
-        if self.recipe is None:
+    def style(self, name: str = "") -> StyleConfig | None:
+        """The painting of a name, or the first, if the recipe has it."""
+        styles = self.recipe.styles if self.recipe else ()
+        return next((style for style in styles if name in ("", style.name)), None)
+
+    def style_weight(self, name: str = "") -> float | None:
+        """That of the last step for a style, or the first, to which its content error led."""
+        if self.recipe is None or (style := self.style(name)) is None:
             return None
         losses = self.outcome.losses if self.outcome else {}
-        return self.recipe.loss.style_weight * losses.get("style_factor", 1.0)
+        return self.recipe.loss.style_weight * losses.get(factor_name(style.name, len(self.recipe.styles)), 1.0)
 
     def to_json(self) -> str:
         known = {key: value for key, value in asdict(self).items() if value is not None}
@@ -62,19 +69,23 @@ class Header:
     def from_values(cls, values: Any) -> Header:
         """Reads decoded JSON. Raises ``ConfigError`` if there is no usable network; a recipe or an outcome that cannot
         be read is None."""
-        if not isinstance(values, dict):
-            raise ConfigError("its metadata is no JSON object")
-        if values.get("format", FORMAT) not in range(1, FORMAT + 1):
-            raise ConfigError(f"it has format {values['format']}, of a newer faststyle; known: up to {FORMAT}")
-        if values.get("format") == 1:
-            values = _upgrade_header(values)
-        values = values | {"network": _with_newer("network", values.get("network"))}
+        values = upgrade_header(values)
         network = from_dict(NetworkConfig, values["network"])
         unknown = values["network"].keys() - asdict(network).keys()
         if unknown:  # it may compute something else with the same tensors
             raise ConfigError(f"network.{min(unknown)} is unknown")
-        recipe = _read_or_none(Recipe, _with_newer_settings(values.get("recipe")))
-        return cls(network, recipe, _read_or_none(Outcome, values.get("outcome")))
+        recipe, outcome = _read_or_none(Recipe, values.get("recipe")), _read_or_none(Outcome, values.get("outcome"))
+        return cls(network, recipe, outcome, _read_styles(values.get("styles", []), network))
+
+
+def _read_styles(names: Any, network: NetworkConfig) -> tuple[str, ...]:
+    """Raises ``ConfigError`` unless there is a name of its own for each of several rows."""
+    wanted = network.rows if network.rows > 1 else 0
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise ConfigError("its styles are no list of names")
+    if not len(names) == len(set(names)) == wanted or (wanted and network.keeps != (PHOTOGRAPH in names[-1:])):
+        raise ConfigError(f"its network has {network.rows} rows, for {len(names)} styles")
+    return tuple(names)
 
 
 @dataclass(frozen=True)
@@ -83,6 +94,24 @@ class Checkpoint:
 
     header: Header
     tensors: Tensors
+
+    @property
+    def row_names(self) -> list[str]:
+        """The name of each row; of one row that of its style, as far as it is known."""
+        style = self.header.style()
+        return list(self.header.styles) or [style.name if style else ""]
+
+    def fold(self, shares: Mapping[str, float]) -> Checkpoint:
+        """The ordinary checkpoint of one style that a mixture is. shares: by name of the row.
+
+        Raises ``ValueError`` on a name that is none of ``header.styles``.
+        """
+        weights = np.zeros(self.header.network.rows, np.float32)
+        for name, share in shares.items():
+            weights[self.header.styles.index(name)] = share
+        mixed = {name: weights @ self.tensors[name].astype(np.float32) for name in self.header.network.row_tensors}
+        header = replace(self.header, network=replace(self.header.network, rows=1), styles=())
+        return Checkpoint(header, self.tensors | mixed)
 
     def build_network(self) -> TransformerNet:
         """Builds the network in float32 on the CPU, in evaluation mode."""
@@ -93,24 +122,6 @@ class Checkpoint:
         network = TransformerNet(self.header.network)
         network.load_state_dict({name: torch.from_numpy(array) for name, array in self.tensors.items()})
         return network.eval()
-
-
-# settings that older files lack, as they amount to
-NEWER: dict[str, dict[str, Any]] = {
-    "network": {"dilation": 1, "noise": 0},
-    "loss": {"style_scales": 1, "checkerboard_weight": 0.0},
-    "optimizer": {"algorithm": "adam"},
-}
-
-
-def _with_newer(part: str, values: Any) -> Any:
-    return NEWER[part] | values if isinstance(values, dict) else values
-
-
-def _with_newer_settings(recipe: Any) -> Any:
-    if not isinstance(recipe, dict):
-        return recipe
-    return {"content_error": None} | recipe | {part: _with_newer(part, recipe.get(part)) for part in NEWER}
 
 
 def _read_or_none(kind: Any, values: Any) -> Any:
@@ -131,21 +142,41 @@ def from_dict(kind: type[Config], values: Mapping[str, Any]) -> Config:
     for field in fields(kind):  # type: ignore[arg-type]
         if field.name in values:
             value = values[field.name]
-            made[field.name] = from_dict(field.type, value) if is_dataclass(field.type) else value  # type: ignore[arg-type]
+            made[field.name] = _from_plain(field.type, value)
     try:
         return kind(**made)
     except TypeError as error:  # a missing field, or a value that cannot be compared
         raise ConfigError(f"{kind.__name__}: {error}") from error
 
 
+def _from_plain(kind: Any, value: Any) -> Any:
+    if is_dataclass(kind):
+        return from_dict(kind, value)  # type: ignore[arg-type]
+    if get_origin(kind) is tuple:  # of any number of one kind
+        if not isinstance(value, list | tuple):
+            raise ConfigError(f"expected a list, found {type(value).__name__}")
+        return tuple(_from_plain(get_args(kind)[0], each) for each in value)
+    return value
+
+
+def factor_name(style: str, styles: int) -> str:
+    """By which the losses of a step have the factor of a style's weight, of so many styles."""
+    return "style_factor" if styles == 1 else f"style_factor_{style}"
+
+
 def save_weights(
-    path: str | Path, network: TransformerNet, recipe: Recipe | None = None, outcome: Outcome | None = None
+    path: str | Path,
+    network: TransformerNet,
+    recipe: Recipe | None = None,
+    outcome: Outcome | None = None,
+    rows: Sequence[str] = (),
 ) -> None:
-    """Writes half-precision weights, whole or not at all.
+    """Writes half-precision weights, whole or not at all. rows: the names of the network's, if it has several.
 
     Raises ``CheckpointError`` if a weight is not finite in half precision, ``OutputError`` if it cannot go there.
     """
-    write_tensors(path, network, Header(network.config, recipe, outcome).to_json())
+    styles = tuple(rows) if network.config.rows > 1 else ()
+    write_tensors(path, network, Header(network.config, recipe, outcome, styles).to_json())
 
 
 def write_tensors(path: str | Path, network: torch.nn.Module, header: str) -> None:
@@ -218,6 +249,7 @@ def _read_lightning(path: Path) -> Checkpoint:
         known = loaded["hyper_parameters"]
         recipe = known["recipe"]
         values = {"format": known.get("format", 1), "network": recipe["network"], "recipe": recipe}
+        values["styles"] = list(known.get("styles", ()))
         shapes = {name: tuple(tensor.shape) for name, tensor in found.items()}
     except (KeyError, TypeError, AttributeError) as error:
         raise CheckpointError(f"{path} is no checkpoint of faststyle's training (it lacks {error})") from error
@@ -245,42 +277,3 @@ def _check_finite(tensors: Tensors, name: str) -> None:
     bad = [key for key, tensor in tensors.items() if not np.isfinite(tensor).all()]
     if bad:
         raise CheckpointError(f"{name}: infinite or NaN values in {len(bad)} tensors, for one {bad[0]}")
-
-
-# Format 1: blocks were numbered, not named; layers could be a list; some settings did not exist yet.
-_NAMES_OF_FORMAT_1 = (
-    (r"^(down\.\d+)\.0\.", r"\1.convolution."),
-    (r"^((?:down|up)\.\d+)\.1\.", r"\1.norm."),
-    (r"^(residuals\.\d+)\.block\.0\.0\.", r"\1.first.convolution."),
-    (r"^(residuals\.\d+)\.block\.0\.1\.", r"\1.first.norm."),
-    (r"^(residuals\.\d+)\.block\.1\.", r"\1.second.convolution."),
-    (r"^(residuals\.\d+)\.block\.2\.", r"\1.second.norm."),
-    (r"^(up\.\d+)\.0\.(?:\d\.)?", r"\1.upsample.convolution."),
-)
-
-
-def upgrade_tensor_names(tensors: Mapping[str, Any]) -> dict[str, Any]:
-    """Tensors by the names that a ``TransformerNet`` gives them; those of format 1 are translated."""
-    return {_upgrade_name(name): tensor for name, tensor in tensors.items()}
-
-
-def _upgrade_name(name: str) -> str:
-    for pattern, replacement in _NAMES_OF_FORMAT_1:
-        name, changed = re.subn(pattern, replacement, name)
-        if changed:
-            return name
-    return name
-
-
-def _upgrade_header(values: dict[str, Any]) -> dict[str, Any]:
-    network, recipe = values.get("network"), values.get("recipe")
-    if isinstance(network, dict):
-        network = {"patch": 1} | {key: value for key, value in network.items() if key != "separable"}
-    try:
-        loss = {"histogram_layers": {}, "patch_layers": {}, "histogram_weight": 0.0, "patch_weight": 0.0}
-        loss |= {"statistic": "gram"} | recipe["loss"]  # type: ignore[index]
-        loss |= {key: dict.fromkeys(value, 1.0) for key, value in loss.items() if isinstance(value, list)}
-        recipe = recipe | {"network": network, "loss": loss, "style": {"file": None} | recipe["style"]}  # type: ignore
-    except (KeyError, TypeError):
-        recipe = None
-    return {"network": network, "recipe": recipe, "outcome": {"seconds": None, "device": None} | values}

@@ -24,6 +24,9 @@ ALWAYS_MEASURED = ("content", "style")  # whatever their weights
 LAYER_TERMS = (*ALWAYS_MEASURED, "histogram", "patch")  # the terms of a loss that have layers
 TERMS = (*LAYER_TERMS, "tv", "checkerboard")
 
+PHOTOGRAPH = "photograph"  # the row of a network that gives the photograph back
+TUNES = ("all", "rows")  # what a training changes: the whole network, or the rows of styles that ``init`` lacks
+
 OPTIMIZERS = ("muon", "adam")
 SCHEDULES = ("one_cycle", "constant")
 
@@ -85,13 +88,13 @@ class LossConfig:
 @dataclass(frozen=True, kw_only=True)
 class StyleConfig:
     """A painting, and its shorter side in pixels. file: where ``styles_dir`` has it, if it has a page in ``conf/``.
-    content_error: that suits it, unless the training has its own."""
+    content_error: None, or at which the style weight holds it, starting from that of the loss."""
 
     name: str
     image: str | None
     size: int
     file: str | None
-    content_error: float | None = None
+    content_error: float | None
     title: str | None = None
     artist: str | None = None
     year: Any = None
@@ -99,6 +102,8 @@ class StyleConfig:
 
     def __post_init__(self) -> None:
         between("style.size", self.size, 32, MOST_SIDE)
+        if self.content_error is not None:
+            at_least("content_error", self.content_error, 0.01)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,27 +171,27 @@ class PolicyConfig:
 class Recipe:
     """What determines the weights of a training. Files are named without their folders, which may move.
 
-    content_error: None, or at which the style weight holds it, starting from that of ``loss``.
+    styles: one for each row of the network; the row of the photograph, if there is one, comes after them.
+    strength: share of the pictures that are trained at mixtures with the photograph. tune: one of ``TUNES``.
     """
 
-    style: StyleConfig
+    styles: tuple[StyleConfig, ...]
     network: NetworkConfig
     loss: LossConfig
     loss_network: LossNetworkConfig
     data: DataConfig
     optimizer: OptimizerConfig
-    content_error: float | None
+    strength: float
+    tune: str
     max_steps: int
     seed: int
     init: str | None
 
     def __post_init__(self) -> None:
-        if self.content_error is not None:
-            at_least("content_error", self.content_error, 0.01)
-            if self.loss.normalize == "paper":
-                raise ConfigError(
-                    "content_error needs relative errors: with loss.normalize=paper set content_error=null"
-                )
+        if self.loss.normalize == "paper" and any(style.content_error is not None for style in self.styles):
+            raise ConfigError("content_error needs relative errors: with loss.normalize=paper set content_error=null")
+        between("strength", self.strength, 0, 1)
+        one_of("tune", self.tune, TUNES)
 
 
 @dataclass(frozen=True, kw_only=True)

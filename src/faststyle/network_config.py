@@ -17,7 +17,14 @@ NORMS = ("instance", "batch")
 PADDINGS = ("reflect", "replicate", "zero")
 # Dilation: less than the positions of ``SMALLEST_SIDE``, which reflection needs. Width and blocks: far beyond use, so
 # that no file makes its reader take gigabytes.
-BOUNDS = {"width": (1, 256), "residual_blocks": (0, 32), "patch": (1, 2), "dilation": (1, 3), "noise": (0, 3)}
+BOUNDS = {
+    "width": (1, 256),
+    "residual_blocks": (0, 32),
+    "patch": (1, 2),
+    "dilation": (1, 3),
+    "noise": (0, 3),
+    "rows": (1, 1024),
+}
 
 
 @dataclass(frozen=True)
@@ -55,6 +62,9 @@ class NetworkConfig:
     (Ulyanov et al. 2016, arXiv:1603.03417). It is the same in every picture.
     patch: 1, or 2: pixels enter and leave in patches of 2x2 (space to depth), so that nothing is computed at full
     resolution.
+    rows: scales and shifts that every instance normalisation has, one for each style; the rest of the network is
+    theirs in common (Dumoulin, Shlens & Kudlur 2017, arXiv:1610.07629).
+    keeps: the last row, or the share of it that one row is made of, is the photograph's own.
 
     Raises ``ConfigError`` on any other value.
     """
@@ -67,9 +77,11 @@ class NetworkConfig:
     patch: int
     dilation: int
     noise: int
+    rows: int = 1
+    keeps: bool = False
 
     def __post_init__(self) -> None:
-        for key in ("width", "residual_blocks", "patch", "dilation", "noise"):
+        for key in BOUNDS:
             if not isinstance(value := getattr(self, key), int) or isinstance(value, bool):
                 raise ConfigError(f"network.{key} must be a whole number, found {value!r}")
         for key, (least, most) in BOUNDS.items():
@@ -77,6 +89,10 @@ class NetworkConfig:
         one_of("network.upsample", self.upsample, UPSAMPLERS)
         one_of("network.norm", self.norm, NORMS)
         one_of("network.padding", self.padding, PADDINGS)
+        if not isinstance(self.keeps, bool):
+            raise ConfigError(f"network.keeps must be true or false, found {self.keeps!r}")
+        if self.norm != "instance" and (self.rows > 1 or self.keeps):
+            raise ConfigError(f"network.norm={self.norm} has one style: several need network.norm=instance")
 
     @property
     def widths(self) -> list[int]:
@@ -108,7 +124,7 @@ class NetworkConfig:
 
         def norm(name: str, channels: int) -> None:
             kinds = ["weight", "bias", *(["running_mean", "running_var"] if self.norm == "batch" else [])]
-            shapes.update({f"{name}.{kind}": (channels,) for kind in kinds})
+            shapes.update({f"{name}.{kind}": self.row_shape(channels) for kind in kinds})
             if self.norm == "batch":
                 shapes[f"{name}.num_batches_tracked"] = ()
 
@@ -130,4 +146,15 @@ class NetworkConfig:
             convolution(name, c_in, sub_pixels * c_out, 3, transposed=self.upsample == "transposed")
             norm(f"up.{i}.norm", c_out)
         convolution("to_rgb", widths[0], self.pixel_channels, self.outer_kernel)
+        if self.keeps:
+            shapes["keep"] = self.row_shape(1)
         return shapes
+
+    def row_shape(self, channels: int) -> tuple[int, ...]:
+        """Of a tensor that has its values for each row."""
+        return (self.rows, channels) if self.rows > 1 else (channels,)
+
+    @property
+    def row_tensors(self) -> list[str]:
+        """Names of the tensors that have their values for each row; a mixture of rows is their weighted sum."""
+        return [name for name in self.tensor_shapes() if ".norm." in name or name == "keep"]

@@ -123,12 +123,13 @@ def evaluate_candidates(args: argparse.Namespace) -> None:
 
     checkpoints = {str(name): read_checkpoint(name) for name in args.checkpoint or []}
     header = next((checkpoint.header for checkpoint in checkpoints.values()), None)
-    recipe = header.recipe if header else None
+    painting = header.style() if header else None
     loss = balanced_loss()
-    size = args.style_size or (recipe.style.size if recipe else default_style_size())
+    size = args.style_size or (painting.size if painting else default_style_size())
     weight = args.style_weight
     if weight is None:
-        weight = header.style_weight if header and header.style_weight is not None else loss.style_weight
+        weight = header.style_weight() if header else None
+        weight = loss.style_weight if weight is None else weight
     images = {name: load(path, args.size) for name, path in photographs.items()}
     style = load(args.style, size)
     architecture = choose_architecture(args.loss_network, needed_layers(loss, args.loss_network), weights=args.weights)

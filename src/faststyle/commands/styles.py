@@ -18,6 +18,6 @@ def styles(args: argparse.Namespace) -> None:
     from faststyle.resources import shipped_styles, style_picture
 
     for path in shipped_styles():
-        recipe = read_checkpoint(path).header.recipe
-        painting = [] if recipe is None else [recipe.style.title, recipe.style.artist, recipe.style.year]
+        style = read_checkpoint(path).header.style()
+        painting = [] if style is None else [style.title, style.artist, style.year]
         print(f"{path.stem:18} {', '.join(str(part) for part in painting if part):60} {style_picture(path)}")

@@ -44,10 +44,12 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Measure:
-    """What pictures are judged by. objective: also what image optimisation minimises, where the two are compared."""
+    """What pictures are judged by. objective: also what image optimisation minimises, where the two are compared.
+    style: the name of that of the objective, if it has several."""
 
     objective: PerceptualLoss
     style_distance: StyleDistance
+    style: str | None = None
 
 
 def build_measure(
@@ -86,7 +88,7 @@ def evaluate(network: nn.Module, measure: Measure, images: list[Tensor]) -> list
 @torch.no_grad()
 def evaluate_picture(stylized: Tensor, content: Tensor, measure: Measure, *, forward_ms: float) -> Evaluation:
     """Measures a picture against the photograph that it was made of; both (1, 3, H, W) in [0, 1]."""
-    losses = measure.objective(stylized, content)
+    losses = measure.objective(stylized, content, None if measure.style is None else [measure.style])
     return Evaluation(
         losses["content_loss"].item(),
         losses["style_loss"].item(),

@@ -14,7 +14,7 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from faststyle.errors import ConfigError
-from faststyle.experiments.schema import Settings, layer_overrides, one_line, resolve
+from faststyle.experiments.schema import Settings, one_line, own_overrides, resolve
 from faststyle.resources import CONF
 
 REFUSALS = (HydraException, OmegaConfBaseException, ValueError, TypeError)  # Hydra's: the last two of a group that is 1
@@ -42,7 +42,7 @@ def run_application(
             task(resolve(cfg, kind))
 
     os.environ["HYDRA_FULL_ERROR"] = "1"  # raises what it would print on several lines
-    sys.argv = [sys.argv[0], *layer_overrides(overrides)]
+    sys.argv = [sys.argv[0], *own_overrides(overrides)]
     application: Callable[[], Any] = hydra.main(version_base="1.3", config_path=str(CONF), config_name=name)(call)
     with report_errors(debug="debug=true" in overrides):
         try:
@@ -76,7 +76,7 @@ def compose_settings(name: str, kind: type[Settings], overrides: list[str]) -> S
     """
     try:
         with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
-            cfg = hydra.compose(name, layer_overrides(overrides))
+            cfg = hydra.compose(name, own_overrides(overrides))
     except REFUSALS as error:
         raise ConfigError(_describe(error)) from error
     return resolve(cfg, kind)

@@ -1,9 +1,10 @@
 """Builds objects from settings."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import pytorch_lightning as pl
 import torch
@@ -12,8 +13,8 @@ from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.callbacks import ModelCheckpoint, Timer
 from torch import Tensor
 
-from faststyle.checkpoint import read_checkpoint
-from faststyle.config import LossConfig, LossNetworkConfig
+from faststyle.checkpoint import Checkpoint, read_checkpoint
+from faststyle.config import PHOTOGRAPH, LossConfig, LossNetworkConfig
 from faststyle.errors import ConfigError
 from faststyle.experiments.inputs import naming
 from faststyle.experiments.schema import LoggerConfig, TrainerConfig
@@ -27,29 +28,80 @@ from faststyle.training.loggers import LOGGERS
 
 log = logging.getLogger(__name__)
 
-FIRST_WEIGHT = "down.0.convolution.weight"
+FIRST_WEIGHT, KEEP = "down.0.convolution.weight", "keep"
 
 
-def build_network(config: NetworkConfig, init: str | None) -> TransformerNet:
-    """A new network, or that of ``init=FILE`` (another style's weights to start from). To channels of noise that it
-    lacks, it is blind at first."""
+def read_start(init: str | None) -> Checkpoint | None:
+    """The weights that ``init=FILE`` names. Raises ``CheckpointError``."""
+    with naming("init"):
+        return read_checkpoint(init) if init else None
+
+
+def row_names(styles: Sequence[str], strength: float, tune: str, start: Checkpoint | None) -> list[str]:
+    """The rows of the network to train: one for each style, and, last, the photograph's if there are to be mixtures
+    with it. With ``tune=rows`` they are those of ``start`` and of the styles that it lacks.
+
+    Raises ``ConfigError`` if such a network cannot be trained so.
+    """
+    if tune == "all":
+        return [*styles, *([PHOTOGRAPH] if strength else [])]
+    if start is None:
+        raise ConfigError("tune=rows needs the network to which the rows are added: set init")
+    known = start.row_names
+    rows = [name for name in known if name != PHOTOGRAPH] + [name for name in styles if name not in known]
+    if strength and PHOTOGRAPH not in known:
+        raise ConfigError(
+            f"tune=rows with strength needs an init with a row of the photograph, found {', '.join(known)}"
+        )
+    return [*rows, *([PHOTOGRAPH] if PHOTOGRAPH in known else [])]
+
+
+def build_network(config: NetworkConfig, rows: Sequence[str], start: Checkpoint | None) -> TransformerNet:
+    """A new network, or one that goes on from the weights ``start``. A row that these lack starts at the mean of their
+    styles; to channels of noise that they lack, the network is blind at first."""
     network = TransformerNet(config)
-    if init:
-        with naming("init"):
-            start = read_checkpoint(init)
-        theirs = start.header.network
-        found, wanted = asdict(theirs), asdict(config)
-        missing = config.noise - theirs.noise
-        if missing < 0 or replace(theirs, noise=config.noise).tensor_shapes() != config.tensor_shapes():
-            other = [key for key in found if found[key] != wanted[key]]
-            has, needs = (" ".join(f"{key}={values[key]}" for key in other) for values in (found, wanted))
-            raise ConfigError(
-                f"init: {init} has another network ({has}; here {needs}): start from one of its kind, or from none"
-            )
-        state = start.build_network().state_dict()  # nearest and bilinear have the same tensors
-        state[FIRST_WEIGHT] = F.pad(state[FIRST_WEIGHT], (0, 0, 0, 0, 0, missing))
-        network.load_state_dict(state)
+    if start is None:
+        return network
+    theirs = start.header.network
+    found, wanted = asdict(theirs), asdict(config)
+    free: dict[str, Any] = {key: wanted[key] for key in ("noise", "rows", "keeps")}
+    missing = config.noise - theirs.noise
+    if missing < 0 or replace(theirs, **free).tensor_shapes() != config.tensor_shapes():
+        other = [key for key in found if found[key] != wanted[key]]
+        has, needs = (" ".join(f"{key}={values[key]}" for key in other) for values in (found, wanted))
+        raise ConfigError(f"init: another network ({has}; here {needs}): start from one of its kind, or from none")
+    state = network.state_dict()  # with the rows' own shares of the photograph
+    tensors = {name: torch.from_numpy(start.tensors[name]).float() for name in state if name != KEEP}
+    shares = start_shares(rows, start.row_names)
+    for name in set(config.row_tensors) - {KEEP}:
+        tensors[name] = (shares @ tensors[name].reshape(theirs.rows, -1)).reshape(state[name].shape)
+    tensors[FIRST_WEIGHT] = F.pad(tensors[FIRST_WEIGHT], (0, 0, 0, 0, 0, missing))
+    network.load_state_dict(state | tensors)  # nearest and bilinear have the same
     return network
+
+
+def start_shares(rows: Sequence[str], known: Sequence[str]) -> Tensor:
+    """(rows, known rows): of which of the known each row starts."""
+    shares = torch.zeros(len(rows), len(known))
+    styles = [i for i, name in enumerate(known) if name != PHOTOGRAPH]
+    for row, name in enumerate(rows):
+        own = [known.index(name)] if name in known else styles
+        shares[row, own] = 1 / len(own)
+    return shares
+
+
+def train_rows_only(network: TransformerNet, rows: Sequence[str], styles: Sequence[str]) -> None:
+    """Leaves everything but the rows of ``styles`` without a gradient, or with one of zeros."""
+    trained = torch.tensor([float(row in styles) for row in rows])[:, None]
+
+    def mask(gradient: Tensor) -> Tensor:
+        return gradient * trained.to(gradient.device)
+
+    for name, parameter in network.named_parameters():
+        if name in network.config.row_tensors:
+            parameter.register_hook(mask)  # type: ignore[no-untyped-call]
+        else:
+            parameter.requires_grad_(False)
 
 
 def choose_loss_network(config: LossNetworkConfig, loss: LossConfig) -> LossNetworkConfig:

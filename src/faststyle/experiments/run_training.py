@@ -3,6 +3,7 @@
 import logging
 import time
 import warnings
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -16,7 +17,7 @@ from pytorch_lightning.callbacks import Timer
 from torch import Tensor
 
 from faststyle.checkpoint import read_checkpoint, save_weights
-from faststyle.config import Outcome, Recipe
+from faststyle.config import PHOTOGRAPH, Outcome, Recipe, StyleConfig
 from faststyle.errors import CheckpointError, ConfigError
 from faststyle.evaluation.metrics import Evaluation, Measure, evaluate
 from faststyle.evaluation.style_distance import StyleDistance, distance_layers
@@ -26,11 +27,14 @@ from faststyle.experiments.build import (
     choose_loss_network,
     file_name,
     load_configured_loss_network,
+    read_start,
+    row_names,
+    train_rows_only,
 )
 from faststyle.experiments.inputs import check_own, naming
 from faststyle.experiments.schema import TrainConfig
 from faststyle.experiments.train import Inputs
-from faststyle.imaging.images import Picture, contact_sheet, write_picture
+from faststyle.imaging.images import contact_sheet, write_picture
 from faststyle.inference.stylizer import Stylizer
 from faststyle.losses.perceptual_loss import PerceptualLoss
 from faststyle.modeling.loss_network import load_loss_network
@@ -72,22 +76,29 @@ def run_training(settings: TrainConfig, inputs: Inputs) -> Path:
     settings = replace(settings, loss_network=choose_loss_network(settings.loss_network, settings.loss))
     run_dir = Path(settings.run_dir)
     resume = find_checkpoint(settings.resume, run_dir)
-    recipe = make_recipe(settings)
+    start = read_start(settings.init)
+    names = [style.name for style in settings.styles]
+    rows = row_names(names, settings.strength, settings.tune, start)
+    recipe = make_recipe(settings, rows)
     if resume:
         check_resumable(resume)
         _check_recipe(resume, recipe)
     check_own(settings, lambda path: _recipe_of(path) == recipe)
     quiet_lightning()
     pl.seed_everything(settings.seed, verbose=False)
-    network = build_network(settings.network, settings.init)
+    network = build_network(recipe.network, rows, start)
+    if settings.tune == "rows":
+        train_rows_only(network, rows, names)
     data = PackDataModule(inputs.photographs, settings.data, cache_dir=settings.cache_dir, seed=settings.seed)
     pictures = partial(_first_pictures, data)
     loss_network = load_configured_loss_network(settings.loss_network, settings.loss, pictures)
     data.setup()  # builds the pack, too, in whichever process comes first, once all else is known to be well
-    loss = PerceptualLoss(loss_network, to_image(inputs.style.rgb), settings.loss)
-    module = StyleTransferModule(network, loss, recipe).to(memory_format=torch.channels_last)
+    styles = {name: to_image(style.rgb) for name, style in inputs.styles.items()}
+    loss = PerceptualLoss(loss_network, styles, settings.loss)
+    module = StyleTransferModule(network, loss, recipe, rows).to(memory_format=torch.channels_last)
     bar = TrainingBar(settings.data.batch_size, ("content_loss", "style_loss"))
-    grid = SampleGrid(run_dir / "samples", data.held_out[:4], inputs.style.rgb, settings.trainer.sample_every)
+    paintings = {name: style.rgb for name, style in inputs.styles.items()}
+    grid = SampleGrid(run_dir / "samples", data.held_out[:4], paintings, settings.trainer.sample_every)
     signals = StopOnSignal()
     trainer = build_trainer(settings.trainer, settings.logger, run_dir, [bar, grid, signals])
     if settings.trainer.compile and trainer.strategy.root_device.type == "cuda":
@@ -95,10 +106,10 @@ def run_training(settings: TrainConfig, inputs: Inputs) -> Path:
         loss.loss_network.compile()
     fit(trainer, module, data, resume)
     if trainer.is_global_zero:
-        outcome = outcome_of(trainer, module, to_image(inputs.style.rgb), data.held_out)
-        save_weights(inputs.weights_path, network, recipe, outcome)
+        outcome = outcome_of(trainer, module, styles, data.held_out)
+        save_weights(inputs.weights_path, network, recipe, outcome, rows)
         if inputs.preview is not None:
-            draw_preview(run_dir / "preview.png", inputs.preview, inputs.style, inputs.weights_path)
+            draw_preview(run_dir / "preview.png", inputs.preview, paintings, inputs.weights_path)
         log.info(APPLY, inputs.weights_path)
         if settings.data.root == SAMPLE_SOURCE:
             log.info(TRAIN_ON_COCO)
@@ -124,32 +135,43 @@ def fit(trainer: pl.Trainer, module: pl.LightningModule, data: PackDataModule, r
         trainer.save_checkpoint(path, weights_only=False)
 
 
-def make_recipe(settings: TrainConfig) -> Recipe:
-    """What determines the result. Files are named without their folders."""
-    style = replace(settings.style, image=file_name(settings.style.image))
-    if style.file != style.image:  # another picture's title
-        style = replace(style, title=None, artist=None, year=None, source=None)
+def make_recipe(settings: TrainConfig, rows: Sequence[str]) -> Recipe:
+    """What determines the result. Files are named without their folders. rows: the names of the network's."""
     return Recipe(
-        style=replace(style, file=None, content_error=None),
-        network=settings.network,
+        styles=tuple(map(_without_folder, settings.styles)),
+        network=replace(settings.network, rows=len(rows), keeps=PHOTOGRAPH in rows),
         loss=settings.loss,
         loss_network=replace(settings.loss_network, weights=Path(settings.loss_network.weights).name),
         data=replace(settings.data, root=file_name(settings.data.root)),
         optimizer=settings.optimizer,
-        content_error=settings.content_error,
+        strength=settings.strength,
+        tune=settings.tune,
         max_steps=settings.trainer.max_steps,
         seed=settings.seed,
         init=file_name(settings.init),
     )
 
 
-def outcome_of(trainer: pl.Trainer, module: StyleTransferModule, style: Tensor, held_out: Tensor) -> Outcome:
-    """Steps, time, last losses, and the figures of the held-out photographs, uint8 (N, S, S, 3): errors by the loss
-    that trained, and the distance to ``style``, (1, 3, H, W), under the compact network, so that all compare."""
+def _without_folder(style: StyleConfig) -> StyleConfig:
+    image = file_name(style.image)
+    if style.file != image:  # another picture's title
+        style = replace(style, title=None, artist=None, year=None, source=None)
+    return replace(style, image=image, file=None)
+
+
+def outcome_of(
+    trainer: pl.Trainer, module: StyleTransferModule, styles: Mapping[str, Tensor], held_out: Tensor
+) -> Outcome:
+    """Steps, time, last losses, and the mean figures of the held-out photographs, uint8 (N, S, S, 3), each in one of
+    the styles, (1, 3, H, W), in turn: errors by the loss that trained, and the distance to the style under the compact
+    network, so that all compare."""
     judge = load_loss_network("compact", distance_layers("compact"), weights="default").to(module.device)
-    measure = Measure(module.loss, StyleDistance(judge, style.to(module.device)))
     images = [to_images(image[None].to(module.device)) for image in held_out]
-    results = evaluate(module.network, measure, images)
+    results = []
+    for number, (name, style) in enumerate(styles.items()):
+        if own := images[number :: len(styles)]:
+            measure = Measure(module.loss, StyleDistance(judge, style.to(module.device)), name)
+            results += evaluate(module.network_of(name), measure, own)
     callbacks: list[pl.Callback] = trainer.callbacks  # type: ignore[attr-defined]
     (timer,) = (callback for callback in callbacks if isinstance(callback, Timer))
     return Outcome(
@@ -161,10 +183,16 @@ def outcome_of(trainer: pl.Trainer, module: StyleTransferModule, style: Tensor, 
     )
 
 
-def draw_preview(path: Path, photograph: NDArray[np.uint8], style: Picture, weights: Path) -> None:
-    """A photograph, the painting, and what the weights make of them, side by side."""
-    stylized = Stylizer.load(weights, device="cpu").stylize(photograph)
-    write_picture(path, contact_sheet([[photograph, style.rgb, stylized]]))
+def draw_preview(
+    path: Path, photograph: NDArray[np.uint8], paintings: Mapping[str, NDArray[np.uint8]], weights: Path
+) -> None:
+    """A photograph, each painting, and what the weights make of them, side by side."""
+    several = read_checkpoint(weights).header.styles
+    rows = []
+    for name, painting in paintings.items():
+        stylizer = Stylizer.load(weights, device="cpu", style=name if several else None)
+        rows.append([photograph, painting, stylizer.stylize(photograph)])
+    write_picture(path, contact_sheet(rows))
     log.info("before and after: %s", path)
 
 

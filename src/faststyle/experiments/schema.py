@@ -15,6 +15,7 @@ from faststyle.config import (
     MOST_SEED,
     MOST_SIDE,
     MOST_THREADS,
+    PHOTOGRAPH,
     DataConfig,
     LossConfig,
     LossNetworkConfig,
@@ -23,6 +24,7 @@ from faststyle.config import (
     StyleConfig,
 )
 from faststyle.errors import ConfigError, between, one_of
+from faststyle.experiments.styles import several_styles, with_styles
 from faststyle.imaging.color import MODES
 from faststyle.imaging.sample_photos import sample_photograph
 from faststyle.network_config import NetworkConfig
@@ -89,9 +91,11 @@ class LoggerConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig:
-    """All settings of ``conf/train.yaml``."""
+    """All settings of ``conf/train.yaml``. styles: what is trained; the one ``style``, or several."""
 
+    name: str
     style: StyleConfig
+    styles: list[StyleConfig]
     network: NetworkConfig
     loss_network: LossNetworkConfig
     loss: LossConfig
@@ -100,6 +104,8 @@ class TrainConfig:
     trainer: TrainerConfig
     logger: LoggerConfig
     content_error: float | None
+    strength: float
+    tune: str
     seed: int
     init: str | None
     resume: str | None
@@ -113,6 +119,11 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         between("seed", self.seed, 0, MOST_SEED)
+        names = [style.name for style in self.styles]
+        if len(names) != len(set(names)):
+            raise ConfigError(f"styles: two of one name among {', '.join(names)}")
+        if PHOTOGRAPH in names:
+            raise ConfigError(f"styles: {PHOTOGRAPH} is the name of the photograph's own row")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -200,7 +211,8 @@ def resolve(cfg: DictConfig, kind: type[Settings]) -> Settings:
     Raises ``ConfigError`` that names the key, what was found and what was expected.
     """
     try:
-        typed = OmegaConf.merge(_schema(kind), _with_layer_mappings(cfg))
+        known = with_styles(cfg) if kind is TrainConfig else cfg
+        typed = OmegaConf.merge(_schema(kind), _with_layer_mappings(known))
         OmegaConf.resolve(typed)
         settings = OmegaConf.to_object(typed)
     except OmegaConfBaseException as error:
@@ -250,13 +262,13 @@ def _mappings(cfg: DictConfig) -> Iterator[DictConfig]:
 _LAYER_OVERRIDE = re.compile(rf"[\w.]*\b({'|'.join(LAYER_KEYS)})(\.\w+)?=")
 
 
-def layer_overrides(overrides: list[str]) -> list[str]:
-    """Command line overrides as Hydra takes them, for the ways of naming layers that it has no grammar for.
+def own_overrides(overrides: list[str]) -> list[str]:
+    """Command line overrides as Hydra takes them, for the ways of naming styles and layers that it has no grammar for.
 
     ``loss.style_layers=[a,b]`` replaces all layers, though the preset has a mapping; ``loss.style_layers.a=2`` changes
     or adds one.
     """
-    return [_translate(override) if _LAYER_OVERRIDE.match(override) else override for override in overrides]
+    return [_translate(each) if _LAYER_OVERRIDE.match(each) else each for each in several_styles(overrides)]
 
 
 def _translate(override: str) -> str:

@@ -20,16 +20,16 @@ REPLACED = ("preview.png", "samples/step-*.png", "checkpoints/step-*.ckpt")  # i
 
 @dataclass(frozen=True)
 class Inputs:
-    """What a training reads and where its weights go. style: at its size. preview: uint8 (H, W, 3)."""
+    """What a training reads and where its weights go. styles: at their sizes, by name. preview: uint8 (H, W, 3)."""
 
-    style: Picture
+    styles: dict[str, Picture]
     photographs: Photographs
     preview: NDArray[np.uint8] | None
     weights_path: Path
 
 
 def train(settings: TrainConfig) -> Path:
-    """Trains one style and returns the path of its weights.
+    """Trains one style, or several in one network, and returns the path of its weights.
 
     Every setting and its meaning stands in ``conf/``. Raises a ``FaststyleError`` on anything that a user can mend,
     ``SystemExit`` with 128 + the signal's number after a signal, when checkpoint and weights have been written.
@@ -48,14 +48,15 @@ def check_inputs(settings: TrainConfig) -> Inputs:
             raise CheckpointError(f"no checkpoint {settings.init}")
     if settings.resume not in (None, "auto") and not Path(settings.resume).is_file():
         raise CheckpointError(f"resume: no checkpoint {settings.resume}")
-    style, photographs = load_style(settings.style.image, settings.style.size), open_source(settings.data.root)
+    styles = {style.name: load_style(style.image, style.size) for style in settings.styles}
+    photographs = open_source(settings.data.root)
     with naming("preview"):
         preview = read_picture(settings.preview).rgb if settings.preview else None
-    default = Path(settings.run_dir) / f"{settings.style.name}.safetensors"
+    default = Path(settings.run_dir) / f"{settings.name}.safetensors"
     overwrite = settings.overwrite or settings.resume is not None
     init = str(find_weights(settings.init)) if settings.init else None
     weights, root = settings.loss_network.weights, settings.data.root
-    sources = [*filter(None, (init, settings.style.image, settings.preview, root, weights))]
+    sources = [*filter(None, (init, settings.preview, root, weights, *(style.image for style in settings.styles)))]
     check_run_folder(settings.run_dir, REPLACED, sources)
     weights_path = choose_output(settings.output, default, WEIGHTS, overwrite=overwrite, sources=sources)
-    return Inputs(style, photographs, preview, weights_path)
+    return Inputs(styles, photographs, preview, weights_path)

@@ -25,7 +25,7 @@ def plain_step(photographs: Tensor) -> Step:
         flat = x.flatten(2)
         return flat.bmm(flat.transpose(1, 2)) / (flat.shape[1] * flat.shape[2])
 
-    ours, NORMS["instance"] = NORMS["instance"], lambda channels: torch.nn.InstanceNorm2d(channels, affine=True)
+    ours, NORMS["instance"] = NORMS["instance"], lambda channels, config: torch.nn.InstanceNorm2d(channels, affine=True)
     network = TransformerNet(compose_settings("train", TrainConfig, ["network=johnson", "run_dir=runs"]).network)
     NORMS["instance"] = ours
     loss_network = build_loss_network("vgg19", ["relu1_2", "relu2_2", "relu3_3", "relu4_3"])

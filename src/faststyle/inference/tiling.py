@@ -296,8 +296,8 @@ def _upsample(trunk: Tensor, strips: Strips) -> RGB:
         inner = nn.Sequential(*network.up[:number], block.upsample)
         _fix(block.norm, (window.crop(x) for window, x in compute(inner)))
     result = np.empty_like(strips.photograph)
-    for window, x in compute(lambda x: network.to_colors(network.up(x))):
-        strips.write(result, window, x)
+    for window, x in compute(network.up):
+        strips.write(result, window, network.to_colors(x, strips.read(window)))
     return result
 
 

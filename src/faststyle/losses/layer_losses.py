@@ -86,7 +86,7 @@ def sum_of_squares(x: Tensor) -> Tensor:
 
 
 class LayerLoss(nn.Module):
-    """One error for each layer and picture: their weighted mean over layers (relative), or weighted sum (paper)."""
+    """One error for each layer: their weighted mean over layers (relative), or weighted sum (paper), by picture."""
 
     def __init__(self, layers: Mapping[str, float], normalize: str) -> None:
         super().__init__()
@@ -94,8 +94,8 @@ class LayerLoss(nn.Module):
         self.relative = normalize == "relative"
 
     def combine(self, errors: Mapping[str, Tensor]) -> Tensor:
-        """errors: (B,) by layer. Returns a scalar."""
-        total = torch.stack([weight * errors[layer].mean() for layer, weight in self.layers.items()]).sum()
+        """errors: (B,) by layer. Returns (B,)."""
+        total = torch.stack([weight * errors[layer] for layer, weight in self.layers.items()]).sum(0)
         return total / sum(self.layers.values()) if self.relative else total
 
 
@@ -107,7 +107,7 @@ class ContentLoss(LayerLoss):
     """
 
     def forward(self, features: Mapping[str, Tensor], target: Mapping[str, Tensor]) -> Tensor:
-        """features and target: (B, C, H, W) by layer. Returns a scalar."""
+        """features and target: (B, C, H, W) by layer. Returns (B,)."""
         return self.combine({layer: self.error(features[layer], target[layer]) for layer in self.layers})
 
     def error(self, features: Tensor, target: Tensor) -> Tensor:
@@ -139,7 +139,7 @@ class StyleTerm(LayerLoss):
             self.register_buffer(f"target_{layer}", self.statistic_of(features, _mask_at(style_mask, features)), False)
 
     def forward(self, features: Mapping[str, Tensor]) -> Tensor:
-        """features: (B, C, H, W) by layer. Returns a scalar."""
+        """features: (B, C, H, W) by layer. Returns (B,)."""
         errors = {}
         for layer in self.layers:
             x = features[layer]

@@ -1,7 +1,7 @@
 """Perceptual losses: the weighted sum of content, style and what pixels should not do, under a loss network.
 
 Scale-free by default: relative errors, so that one pair of weights serves every style and loss network. With
-``normalize="paper"`` they are the papers' own sums. Every loss is a scalar: the mean over the pictures of a batch.
+``normalize="paper"`` they are the papers' own sums. Every loss is (B,): one for each picture of a batch.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -39,19 +39,18 @@ OTHER_STYLE_TERMS: dict[str, type[StyleTerm]] = {"histogram": HistogramLoss, "pa
 
 
 class TotalVariation(nn.Module):
-    """Squared differences of neighbouring pixels: their mean (relative) or their sum in each picture (paper)."""
+    """Squared differences of neighbouring pixels: their mean (relative) or their sum (paper)."""
 
     def __init__(self, normalize: str) -> None:
         super().__init__()
         self.normalize = normalize
 
     def forward(self, images: Tensor) -> Tensor:
-        """images: (B, 3, H, W). Returns a scalar."""
-        down = images[:, :, 1:] - images[:, :, :-1]
-        right = images[:, :, :, 1:] - images[:, :, :, :-1]
-        if self.normalize == "relative":
-            return _mean_square(down) + _mean_square(right)
-        return (sum_of_squares(down) + sum_of_squares(right)).mean()
+        """images: (B, 3, H, W). Returns (B,)."""
+        differences = images[:, :, 1:] - images[:, :, :-1], images[:, :, :, 1:] - images[:, :, :, :-1]
+        # a picture one pixel wide has no neighbours
+        counts = [max(1, each[0].numel()) if self.normalize == "relative" else 1 for each in differences]
+        return sum_of_squares(differences[0]) / counts[0] + sum_of_squares(differences[1]) / counts[1]
 
 
 class Checkerboard(nn.Module):
@@ -62,17 +61,12 @@ class Checkerboard(nn.Module):
     """
 
     def forward(self, images: Tensor) -> Tensor:
-        """images: (B, 3, H, W). Returns a scalar, 0 for pictures smaller than a period."""
+        """images: (B, 3, H, W). Returns (B,), 0 for pictures smaller than a period."""
         height, width = (side // STRIDE * STRIDE for side in images.shape[-2:])
         if not (height and width):
-            return images.new_zeros(())
+            return images.new_zeros(len(images))
         means = F.pixel_unshuffle(images[..., :height, :width], STRIDE).mean((2, 3))  # (B, 3 STRIDE^2)
-        return means.reshape(len(images), 3, STRIDE**2).var(2, correction=0).mean()
-
-
-def _mean_square(x: Tensor) -> Tensor:
-    """0 where there is nothing: a picture one pixel wide has no neighbours."""
-    return x.square().mean() if x.numel() else x.new_zeros(())
+        return means.reshape(len(images), 3, STRIDE**2).var(2, correction=0).mean(1)
 
 
 def halvings(images: Tensor) -> Iterator[Tensor]:
@@ -117,37 +111,49 @@ def needed_layers(config: LossConfig, architecture: str) -> list[str]:
 class PerceptualLoss(nn.Module):
     """The weighted sum of the losses under one loss network.
 
-    style: the style picture, (1, 3, H, W) in [0, 1], or regions with a style each, which count alike.
+    style: the style picture, (1, 3, H, W) in [0, 1]; or regions with a style each, which count alike; or several style
+    pictures by name, of which each picture of a batch has one.
     Gram plus patches is the global and local style of Zhao et al. (2019); Gram plus histograms is Risser et al. (2017).
 
     Raises ``LossNetworkError`` on a layer that the network does not return.
     """
 
-    def __init__(self, loss_network: LossNetwork, style: Tensor | Sequence[Region], config: LossConfig) -> None:
+    def __init__(
+        self, loss_network: LossNetwork, style: Tensor | Sequence[Region] | Mapping[str, Tensor], config: LossConfig
+    ) -> None:
         super().__init__()
-        self.weights = config.weights
-        used = adapt_layers(config, loss_network.architecture).used_layers
-        wanted = {layer for layers in used.values() for layer in layers}
+        self.config = config
+        self.used = adapt_layers(config, loss_network.architecture).used_layers
+        wanted = {layer for layers in self.used.values() for layer in layers}
         if missing := sorted(wanted.difference(loss_network.layers)):
             raise LossNetworkError(f"the loss network does not return {', '.join(missing)}")
         self.loss_network = loss_network
-        self.content = ContentLoss(used.pop("content"), config.normalize)
-        kinds = {"style": STYLE_LOSSES[config.statistic], **OTHER_STYLE_TERMS}
-        self.style_terms = tuple(used)
-        self.style_layers = {layer for layers in used.values() for layer in layers}
-        self.scales = nn.ModuleList(nn.ModuleList() for _ in range(config.style_scales))  # of regions, of terms
-        with torch.no_grad():
-            for region in [Region(style)] if isinstance(style, Tensor) else style:
-                masks = (region.style_mask, region.mask)
-                for regions, picture in zip(self.scales, halvings(region.style), strict=False):
-                    assert isinstance(regions, nn.ModuleList)
-                    target = loss_network(picture, layers=self.style_layers)
-                    built = {
-                        name: kinds[name](layers, target, config.normalize, *masks) for name, layers in used.items()
-                    }
-                    regions.append(nn.ModuleDict(built))
+        self.content = ContentLoss(self.used.pop("content"), config.normalize)
+        self.style_layers = {layer for layers in self.used.values() for layer in layers}
+        styles = style if isinstance(style, Mapping) else {"": style}
+        self.names = list(styles)
+        self.styles = nn.ModuleList(
+            self.build_terms([Region(each)] if isinstance(each, Tensor) else each) for each in styles.values()
+        )
         self.total_variation = TotalVariation(config.normalize)
         self.checkerboard = Checkerboard()
+
+    @torch.no_grad()
+    def build_terms(self, regions: Sequence[Region]) -> nn.ModuleList:
+        """The terms of one style: of scales, of regions, of terms by name."""
+        kinds = {"style": STYLE_LOSSES[self.config.statistic], **OTHER_STYLE_TERMS}
+        scales = nn.ModuleList(nn.ModuleList() for _ in range(self.config.style_scales))
+        for region in regions:
+            masks = (region.style_mask, region.mask)
+            for built, picture in zip(scales, halvings(region.style), strict=False):
+                assert isinstance(built, nn.ModuleList)
+                target = self.loss_network(picture, layers=self.style_layers)
+                terms = {
+                    name: kinds[name](layers, target, self.config.normalize, *masks)
+                    for name, layers in self.used.items()
+                }
+                built.append(nn.ModuleDict(terms))
+        return scales
 
     def content_features(self, content: Tensor) -> dict[str, Tensor]:
         """(B, 3, H, W) in [0, 1] to the content layers' features, without a gradient, no deeper than needed."""
@@ -156,29 +162,50 @@ class PerceptualLoss(nn.Module):
         return features
 
     def forward(
-        self, stylized: Tensor, content: Tensor | Mapping[str, Tensor], style_factor: Tensor | None = None
+        self,
+        stylized: Tensor,
+        content: Tensor | Mapping[str, Tensor],
+        styles: Sequence[str] | None = None,
+        style_factors: Tensor | None = None,
     ) -> dict[str, Tensor]:
         """stylized: (B, 3, H, W) in [0, 1]. content: the same, or its ``content_features``, where they serve often.
-        style_factor: of the weights of every style term, a scalar.
+        styles: the name of each picture's, None where there is one for all. style_factors: (B,), of the weights of
+        every style term.
 
-        Scalars ``loss``, ``content_loss``, ``style_loss``, ``tv_loss``, ``checkerboard_loss``, and those of the other
-        terms with a weight. Only ``loss`` is weighted.
+        (B,) each: ``loss``, ``content_loss``, ``style_loss``, ``tv_loss``, ``checkerboard_loss``, and those of the
+        other terms with a weight. Only ``loss`` is weighted.
         """
         target = self.content_features(content) if isinstance(content, Tensor) else content
         features = self.loss_network(stylized)
         losses = {"content": self.content(features, target)}
-        errors: dict[str, list[Tensor]] = {name: [] for name in self.style_terms}
-        for regions, picture in zip(self.scales, halvings(stylized), strict=False):
-            if picture is not stylized:
-                features = self.loss_network(picture, layers=self.style_layers)
-            assert isinstance(regions, nn.ModuleList)
-            for name, region in product(self.style_terms, regions):
-                errors[name].append(region.get_submodule(name)(features))
-        losses |= {name: torch.stack(each).mean() for name, each in errors.items()}
+        losses |= self.style_losses(stylized, features, styles)
         losses["tv"] = self.total_variation(stylized)
         losses["checkerboard"] = self.checkerboard(stylized)
-        weighted = {name: self.weights[name] * value for name, value in losses.items()}
-        if style_factor is not None:
-            weighted |= {name: style_factor * weighted[name] for name in self.style_terms}
-        loss = torch.stack(list(weighted.values())).sum()
+        weighted = {name: self.config.weights[name] * value for name, value in losses.items()}
+        if style_factors is not None:
+            weighted |= {name: style_factors * weighted[name] for name in self.used}
+        loss = torch.stack(list(weighted.values())).sum(0)
         return {"loss": loss, **{f"{name}_loss": value for name, value in losses.items()}}
+
+    def style_losses(
+        self, stylized: Tensor, features: Mapping[str, Tensor], styles: Sequence[str] | None
+    ) -> dict[str, Tensor]:
+        """(B,) by term: the mean over scales and regions. features: of the stylised pictures, (B, C, H, W) by layer."""
+        of = [(self.names[0], slice(None))]
+        if styles is not None:
+            of = [(style, slice(number, number + 1)) for number, style in enumerate(styles)]
+        errors: list[dict[str, list[Tensor]]] = [{name: [] for name in self.used} for _ in of]
+        for scale, picture in zip(range(self.config.style_scales), halvings(stylized), strict=False):
+            if scale:
+                features = self.loss_network(picture, layers=self.style_layers)
+            for found, (style, part) in zip(errors, of, strict=True):
+                own = {layer: x[part] for layer, x in features.items()}
+                for region, name in product(self.regions_of(style, scale), self.used):
+                    found[name].append(region.get_submodule(name)(own))
+        return {name: torch.cat([torch.stack(found[name]).mean(0) for found in errors]) for name in self.used}
+
+    def regions_of(self, style: str, scale: int) -> nn.ModuleList:
+        """The terms of a style at a scale, for each of its regions."""
+        regions = self.styles[self.names.index(style)].get_submodule(str(scale))
+        assert isinstance(regions, nn.ModuleList)
+        return regions

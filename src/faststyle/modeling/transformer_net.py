@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 from typing import Literal
 
@@ -26,13 +27,14 @@ class InstanceNorm(nn.Module):
     """Instance normalisation with a learned scale and shift (Ulyanov et al. 2016, arXiv:1607.08022).
 
     Statistics are float32 whatever the input's type. In place of ``nn.InstanceNorm2d``, which copies channels-last
-    input to contiguous and back.
+    input to contiguous and back. With several rows ``TransformerNet.forward`` puts a scale and a shift for each
+    picture, (B, C), in the place of the parameters (Dumoulin et al. 2017, arXiv:1610.07629).
     """
 
-    def __init__(self, channels: int, eps: float = 1e-5) -> None:
+    def __init__(self, channels: int, config: NetworkConfig, eps: float = 1e-5) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.ones(channels))
-        self.bias = nn.Parameter(torch.zeros(channels))
+        self.weight = nn.Parameter(torch.ones(config.row_shape(channels)))
+        self.bias = nn.Parameter(torch.zeros(config.row_shape(channels)))
         self.eps = eps
         self.fixed: tuple[Tensor, Tensor] | None = None  # mean and variance, (C,), in place of the input's own
 
@@ -44,24 +46,29 @@ class InstanceNorm(nn.Module):
 
     def normalize_each(self, x: Tensor) -> Tensor:
         """Batch normalisation over batches of one: PyTorch's kernel for it on the CPU keeps channels-last memory."""
-        each = [self.normalize_one(picture) for picture in torch.split(x, 1)]
+        weights, biases = (values.expand(len(x), -1) for values in (self.weight, self.bias))
+        each = [self.normalize_one(*one) for one in zip(torch.split(x, 1), weights, biases, strict=True)]
         return each[0] if len(each) == 1 else torch.cat(each)
 
-    def normalize_one(self, x: Tensor) -> Tensor:
+    def normalize_one(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         mean = variance = None
         if x.shape[2] * x.shape[3] > BATCH_NORM_KERNEL_POSITIONS and not torch.is_grad_enabled():
             variance, mean = torch.var_mean(x, dim=(0, 2, 3), correction=0)
-        return F.batch_norm(x, mean, variance, self.weight, self.bias, mean is None, 0.0, self.eps)
+        return F.batch_norm(x, mean, variance, weight, bias, mean is None, 0.0, self.eps)
 
     def normalize_elementwise(self, x: Tensor) -> Tensor:
         """Elementary operations, which a compiler fuses."""
         var, mean = torch.var_mean(x.float(), dim=(2, 3), correction=0, keepdim=True)  # (B, C, 1, 1)
-        scale = self.weight[:, None, None] * torch.rsqrt(var + self.eps)
-        shift = self.bias[:, None, None] - mean * scale
+        scale = self.weight[..., None, None] * torch.rsqrt(var + self.eps)
+        shift = self.bias[..., None, None] - mean * scale
         return (x * scale + shift).to(x.dtype)
 
 
-NORMS: dict[str, Callable[[int], nn.Module]] = {"instance": InstanceNorm, "batch": nn.BatchNorm2d}
+NORMS: dict[str, Callable[[int, NetworkConfig], nn.Module]] = {
+    "instance": InstanceNorm,
+    "batch": lambda channels, config: nn.BatchNorm2d(channels),
+}
+KEPT_RANGE = 1 / 510  # of a photograph's values that are kept, from either end: the sigmoid never gets to 0 and 1
 
 
 def conv(
@@ -88,7 +95,7 @@ class ConvBlock(nn.Module):
     ) -> None:
         super().__init__()
         self.convolution = conv(c_in, c_out, kernel, config, stride, dilation)
-        self.norm = NORMS[config.norm](c_out)
+        self.norm = NORMS[config.norm](c_out, config)
         self.relu = relu
 
     def forward(self, x: Tensor) -> Tensor:
@@ -145,7 +152,7 @@ class UpsampleBlock(nn.Module):
     def __init__(self, c_in: int, c_out: int, config: NetworkConfig) -> None:
         super().__init__()
         self.upsample = UPSAMPLERS[config.upsample](c_in, c_out, config)
-        self.norm = NORMS[config.norm](c_out)
+        self.norm = NORMS[config.norm](c_out, config)
 
     def forward(self, x: Tensor) -> Tensor:
         return F.relu_(self.norm(self.upsample(x)))
@@ -157,7 +164,11 @@ class TransformerNet(nn.Module):
     Departs from Johnson et al. in the resize-convolutions and in ending with a sigmoid in place of a scaled tanh.
     With patches of 2x2 the outermost of its three resolutions is missing, and 5x5 convolutions take the place of 9x9;
     the mean of each 2x2 pixels, from whichever patches, keeps the patches from showing (Sugawara et al. 2018).
+    Normalisation takes the absolute colours from the features: where the configuration ``keeps``, the photograph's own
+    are added before the sigmoid, by the share of its row.
     """
+
+    keep: Tensor
 
     noise_rows: Tensor
     noise_values: Tensor
@@ -178,15 +189,38 @@ class TransformerNet(nn.Module):
         if config.noise:
             for name, table in zip(("noise_rows", "noise_values"), noise_tables(), strict=True):
                 self.register_buffer(name, torch.from_numpy(table), persistent=False)
+        if config.keeps:
+            keep = torch.zeros(config.row_shape(1))
+            keep[-1] = 1.0
+            self.register_buffer("keep", keep)
 
-    def forward(self, images: Tensor, top: int = 0, left: int = 0) -> Tensor:
+    def forward(self, images: Tensor, top: int = 0, left: int = 0, shares: Tensor | None = None) -> Tensor:
         """(B, 3, H, W) in [0, 1], any H, W >= 1, to float32 of the same shape and range.
 
         top, left: pixels, multiples of 4, at which the images begin in larger ones: the noise goes on there.
+        shares: (B, rows) of a network with several rows, of each in each picture; their sum is 1.
         """
+        if shares is not None:
+            state = {name: self.mix_rows(name, shares) for name in self.config.row_tensors}
+            mixed: Tensor = torch.func.functional_call(self, state, (images, top, left))
+            return mixed
         height, width = images.shape[-2:]
-        x = self.down(self.to_patches(pad_to_stride(images), top, left))  # (B, 4w, H/4, W/4)
-        return self.to_colors(self.up(self.residuals(x)))[..., :height, :width]
+        images = pad_to_stride(images)
+        x = self.down(self.to_patches(images, top, left))  # (B, 4w, H/4, W/4)
+        return self.to_colors(self.up(self.residuals(x)), images)[..., :height, :width]
+
+    def fold(self, shares: Tensor) -> "TransformerNet":
+        """The network of one row that a mixture of the rows is, in evaluation mode. shares: (rows,)."""
+        folded = TransformerNet(replace(self.config, rows=1)).to(shares.device)
+        state = {name: self.mix_rows(name, shares[None])[0] for name in self.config.row_tensors}
+        folded.load_state_dict(self.state_dict() | state)
+        return folded.to(memory_format=torch.channels_last).eval()
+
+    def mix_rows(self, name: str, shares: Tensor) -> Tensor:
+        """One of ``NetworkConfig.row_tensors`` for each picture, (B, C), in float32 under autocast, too."""
+        module, _, attribute = name.rpartition(".")
+        rows: Tensor = getattr(self.get_submodule(module), attribute).reshape(self.config.rows, -1)
+        return (shares[..., None] * rows).sum(1)
 
     def to_patches(self, images: Tensor, top: int = 0, left: int = 0) -> Tensor:
         """(B, 3, H, W) to (B, 3 p^2, H/p, W/p) for patches of pxp pixels, and the noise."""
@@ -209,12 +243,17 @@ class TransformerNet(nn.Module):
             lattice = SMOOTH_GAIN * F.interpolate(lattice, scale_factor=forms, mode="bicubic")
         return lattice[..., row : row + height, column : column + width]
 
-    def to_colors(self, x: Tensor) -> Tensor:
-        """The last features, (B, w, H, W) or with patches (B, 2w, H/2, W/2), to pixels (B, 3, H, W) in [0, 1]."""
+    def to_colors(self, x: Tensor, images: Tensor) -> Tensor:
+        """The last features, (B, w, H, W) or with patches (B, 2w, H/2, W/2), to pixels (B, 3, H, W) in [0, 1].
+
+        images: the padded photographs, (B, 3, H, W).
+        """
         x = self.to_rgb(x).float()
         if self.config.patch > 1:
             x = F.pixel_shuffle(x, self.config.patch)
             x = F.avg_pool2d(x, 2, stride=1, padding=1, count_include_pad=False)[..., :-1, :-1]
+        if self.config.keeps:
+            x = x + self.keep.reshape(-1, 1, 1, 1) * torch.logit(images.float(), KEPT_RANGE)
         return torch.sigmoid(x)
 
 

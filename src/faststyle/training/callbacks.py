@@ -3,7 +3,7 @@
 import io
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -69,16 +69,16 @@ class TrainingBar(ProgressBar):
 
 
 class SampleGrid(Callback):
-    """Every ``every`` steps, and at the end: fixed photographs above their stylised pictures, as PNG and to loggers.
+    """Every ``every`` steps, and at the end: fixed photographs above their pictures in each style, as PNG and to
+    loggers.
 
-    photographs: uint8 (N, H, W, 3). style: uint8 (H, W, 3), shown before them.
+    photographs: uint8 (N, H, W, 3). styles: uint8 (H, W, 3) by name, shown before their pictures.
     """
 
-    def __init__(self, folder: Path, photographs: Tensor, style: NDArray[np.uint8], every: int) -> None:
+    def __init__(self, folder: Path, photographs: Tensor, styles: Mapping[str, NDArray[np.uint8]], every: int) -> None:
         self.folder, self.photographs, self.every = folder, photographs, every
-        if len(photographs):
-            height = photographs.shape[1]
-            self.style = resize_to(style, height, round(height * style.shape[1] / style.shape[0]))
+        side = photographs.shape[1]
+        self.styles = {name: resize_to(rgb, side, side) for name, rgb in styles.items() if len(photographs)}
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
         if trainer.global_step % self.every == 0:
@@ -94,12 +94,12 @@ class SampleGrid(Callback):
         if not trainer.is_global_zero or not len(self.photographs):
             return
         assert isinstance(pl_module, StyleTransferModule)
-        pl_module.network.eval()
-        stylized = pl_module.network(to_images(self.photographs.to(pl_module.device)))
-        pl_module.network.train()
-        after = to_pixels(stylized).cpu().numpy()
-        blank = np.full_like(self.style, 255)
-        sheet = contact_sheet([[self.style, *self.photographs.numpy()], [blank, *after]])
+        images = to_images(self.photographs.to(pl_module.device))
+        before = list(self.photographs.numpy())
+        rows = [[np.full_like(before[0], 255), *before]]
+        for name, painting in self.styles.items():
+            rows.append([painting, *to_pixels(pl_module.network_of(name)(images)).cpu().numpy()])
+        sheet = contact_sheet(rows)
         path = self.folder / f"step-{trainer.global_step:06d}.png"
         write_picture(path, sheet)
         for logger in trainer.loggers:

@@ -1,5 +1,7 @@
 """The training step."""
 
+import math
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -7,57 +9,80 @@ import torch
 from pytorch_lightning import LightningModule
 from torch import Tensor, nn
 
-from faststyle.checkpoint import FORMAT, upgrade_tensor_names
+from faststyle.checkpoint import factor_name
 from faststyle.config import Recipe
+from faststyle.formats import FORMAT, upgrade_tensor_names
 from faststyle.losses.perceptual_loss import PerceptualLoss
 from faststyle.modeling.pixels import to_images
 from faststyle.modeling.transformer_net import TransformerNet
 from faststyle.network_config import STRIDE
+from faststyle.training.mixtures import MixturePlan
 from faststyle.training.optimizers import build_optimizer
 
 FACTORS = 1e-4, 1e4  # of the style weight, at most: a loss without style never gets there
+PHOTOGRAPH_WEIGHT = 20.0  # of the mean square difference to the photograph, where the style has no share
 GRID = 8  # pixels at a side of the deepest layers' positions
 
 
 class StyleTransferModule(LightningModule):
-    """Trains a ``TransformerNet`` under a ``PerceptualLoss`` (Johnson et al. 2016).
+    """Trains a ``TransformerNet`` under a ``PerceptualLoss`` (Johnson et al. 2016), for several styles as Dumoulin et
+    al. (2017), and at mixtures with the photograph's row, where the style weighs less by the square of its share.
 
-    recipe: kept in the checkpoint, and compared on resuming.
+    loss: against the styles of ``recipe``, by name. recipe: kept in the checkpoint, and compared on resuming.
+    rows: the names of the network's rows.
     The state is the network's alone: the frozen loss network never enters a checkpoint.
     """
 
-    def __init__(self, network: TransformerNet, loss: PerceptualLoss, recipe: Recipe) -> None:
+    def __init__(self, network: TransformerNet, loss: PerceptualLoss, recipe: Recipe, rows: Sequence[str]) -> None:
         super().__init__()
         self.network = network
         self.loss = loss
         self.recipe = recipe
-        self.balance = StyleBalance(recipe.content_error) if recipe.content_error else None
-        self.save_hyperparameters({"format": FORMAT, "recipe": asdict(recipe)})  # plain values, which are safe to load
+        self.styles = [style.name for style in recipe.styles]
+        self.plan = MixturePlan(rows, self.styles, strength=recipe.strength, seed=recipe.seed)
+        self.balance = StyleBalance([style.content_error for style in recipe.styles])
+        styles = list(rows) if len(rows) > 1 else []
+        # plain values, which are safe to load
+        self.save_hyperparameters({"format": FORMAT, "recipe": asdict(recipe), "styles": styles})
 
     def training_step(self, crops: Tensor, batch_idx: int) -> Tensor:
         content = to_images(crops)
-        stylized = self.network(content, *noise_place(batch_idx))
-        factor = None if self.balance is None else self.balance.factor.clone()
-        losses: dict[str, Tensor] = self.loss(*off_grid(batch_idx, stylized, content), style_factor=factor)
-        logged = {name: value.detach() for name, value in losses.items()}
-        loss = losses["loss"]
-        if self.balance is not None and factor is not None:
-            self.balance.update(logged["content_loss"])
-            logged["style_factor"] = factor
-            loss = loss / (1 + factor)  # Adam's memory of gradients is longer than the factor's changes
+        mixtures = self.plan.draw(batch_idx, len(content), self.global_rank)
+        shares, strengths = mixtures.shares.to(content.device), mixtures.strengths.to(content.device)
+        stylized = self.network(content, *noise_place(batch_idx), shares if self.network.config.rows > 1 else None)
+        numbers = torch.tensor([self.styles.index(style) for style in mixtures.styles], device=content.device)
+        factors = self.balance.factors[numbers]
+        losses: dict[str, Tensor] = self.loss(
+            *off_grid(batch_idx, stylized, content),
+            styles=mixtures.styles if len(self.styles) > 1 else None,
+            style_factors=factors * strengths.square(),
+        )
+        photograph_loss = (stylized - content).square().mean((1, 2, 3))
+        # Adam's memory of gradients is longer than the factors' changes
+        loss = (losses["loss"] + PHOTOGRAPH_WEIGHT * (1 - strengths).square() * photograph_loss) / (1 + factors)
+        logged = {name: value.detach().mean() for name, value in losses.items()}
+        for style, value in zip(self.styles, self.balance.factors.clone(), strict=True):
+            logged[factor_name(style, len(self.styles))] = value
         self.log_dict(logged, prog_bar=True)
-        return loss
+        self.balance.update(numbers, losses["content_loss"].detach(), strengths == 1)
+        total: Tensor = loss.mean()
+        return total
+
+    @torch.no_grad()
+    def network_of(self, style: str) -> TransformerNet:
+        """The network of one of the styles alone."""
+        shares = torch.zeros(len(self.plan.rows), device=self.device)
+        shares[self.plan.rows.index(style)] = 1.0
+        return self.network.fold(shares)
 
     def configure_optimizers(self) -> Any:
         return build_optimizer(self.network, self.recipe.optimizer, self.recipe.max_steps)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        if self.balance is not None:
-            checkpoint["balance"] = self.balance.state_dict()
+        checkpoint["balance"] = self.balance.state_dict()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        if self.balance is not None:
-            self.balance.load_state_dict(checkpoint["balance"])
+        self.balance.load_state_dict(checkpoint["balance"])
 
     def state_dict(self, *args: Any, **kwargs: Any) -> dict[str, Any]:  # type: ignore[override]
         return self.network.state_dict(prefix="network.")
@@ -68,27 +93,33 @@ class StyleTransferModule(LightningModule):
 
 
 class StyleBalance(nn.Module):
-    """A factor of the style weight that holds the content error at a target: which error a style weight leads to
+    """A factor of each style's weight that holds its content error at a target: which error a style weight leads to
     differs from painting to painting, and it falls as the training goes on.
 
-    The factor follows the running mean of the content error, by at most 2 % a step.
+    A factor follows the running mean of the content error, by at most 2 % a step. targets: None for a factor of 1.
     """
 
-    factor: Tensor
-    content_error: Tensor
+    factors: Tensor
+    content_errors: Tensor
 
-    def __init__(self, target: float) -> None:
+    def __init__(self, targets: Sequence[float | None]) -> None:
         super().__init__()
-        self.target = target
-        self.register_buffer("factor", torch.tensor(1.0))
-        self.register_buffer("content_error", torch.tensor(target))
+        self.register_buffer("targets", torch.tensor([target or math.nan for target in targets]), persistent=False)
+        self.register_buffer("factors", torch.ones(len(targets)))
+        self.register_buffer("content_errors", self.get_buffer("targets").clone())
 
     @torch.no_grad()
-    def update(self, content_error: Tensor) -> None:
-        """content_error: of a batch, a scalar."""
-        self.content_error.lerp_(content_error, 0.02)
-        self.factor *= torch.exp(0.02 * (4 - 4 * self.content_error / self.target).clamp(-1, 1))
-        self.factor.clamp_(*FACTORS)
+    def update(self, numbers: Tensor, content_errors: Tensor, counted: Tensor) -> None:
+        """(B,): the number of each picture's style, its content error, and whether it counts."""
+        of_style = (numbers[:, None] == torch.arange(len(self.factors), device=numbers.device)) & counted[:, None]
+        seen = of_style.sum(0)
+        mean = (of_style * content_errors[:, None]).sum(0) / seen.clamp_min(1)
+        targets = self.get_buffer("targets")
+        held = (seen > 0) & targets.isfinite()
+        running = self.content_errors.lerp(mean, 0.02)
+        factors = self.factors * torch.exp(0.02 * (4 - 4 * running / targets).clamp(-1, 1))
+        self.content_errors.copy_(torch.where(held, running, self.content_errors))
+        self.factors.copy_(torch.where(held, factors, self.factors).clamp(*FACTORS))
 
 
 def noise_place(step: int) -> tuple[int, int]:

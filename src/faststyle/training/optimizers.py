@@ -13,7 +13,12 @@ from faststyle.config import OptimizerConfig
 
 def build_adam(network: nn.Module, learning_rate: float) -> Optimizer:
     """Adam (Kingma & Ba 2014, arXiv:1412.6980)."""
-    return torch.optim.Adam(network.parameters(), lr=learning_rate, fused=True)
+    return torch.optim.Adam(trained(network), lr=learning_rate, fused=True)
+
+
+def trained(network: nn.Module) -> list[nn.Parameter]:
+    """Those parameters that a training changes."""
+    return [parameter for parameter in network.parameters() if parameter.requires_grad]
 
 
 def build_muon(network: nn.Module, learning_rate: float) -> Optimizer:
@@ -31,9 +36,9 @@ def build_muon(network: nn.Module, learning_rate: float) -> Optimizer:
             matrices = [update.flatten(1) for update in updates]
             return [nearest_orthogonal(matrix, num_steps=group["ns_steps"], dtype=precision) for matrix in matrices]
 
-    kernels = [parameter for parameter in network.parameters() if parameter.ndim == 4][1:-1]
+    kernels = [parameter for parameter in trained(network) if parameter.ndim == 4][1:-1]
     inner = {id(kernel) for kernel in kernels}
-    rest = [parameter for parameter in network.parameters() if id(parameter) not in inner]
+    rest = [parameter for parameter in trained(network) if id(parameter) not in inner]
     groups = [{"params": kernels, "use_muon": True}, {"params": rest, "use_muon": False, "betas": (0.9, 0.999)}]
     optimizer: Optimizer = MuonInFloat32(groups, lr=learning_rate, adamw_lr=learning_rate, use_adjusted_lr=True)
     return optimizer
