@@ -23,7 +23,7 @@ from faststyle.files import check_output, replacing
 from faststyle.formats import FORMAT, upgrade_header, upgrade_tensor_names
 from faststyle.modeling.stored import check_readable, is_whole, load
 from faststyle.network_config import NetworkConfig
-from faststyle.resources import find_weights
+from faststyle.resources import PAINTINGS, find_weights
 
 if TYPE_CHECKING:
     import torch
@@ -101,15 +101,9 @@ class Checkpoint:
         style = self.header.style()
         return list(self.header.styles) or [style.name if style else ""]
 
-    def fold(self, shares: Mapping[str, float]) -> Checkpoint:
-        """The ordinary checkpoint of one style that a mixture is. shares: by name of the row.
-
-        Raises ``ValueError`` on a name that is none of ``header.styles``.
-        """
-        weights = np.zeros(self.header.network.rows, np.float32)
-        for name, share in shares.items():
-            weights[self.header.styles.index(name)] = share
-        mixed = {name: weights @ self.tensors[name].astype(np.float32) for name in self.header.network.row_tensors}
+    def fold(self, shares: NDArray[np.float32]) -> Checkpoint:
+        """The checkpoint of one row that a mixture is. shares: (rows,)."""
+        mixed = {name: shares @ self.tensors[name].astype(np.float32) for name in self.header.network.row_tensors}
         header = replace(self.header, network=replace(self.header.network, rows=1), styles=())
         return Checkpoint(header, self.tensors | mixed)
 
@@ -191,15 +185,31 @@ def write_tensors(path: str | Path, network: torch.nn.Module, header: str) -> No
         temporary.write_bytes(safetensors.numpy.save(tensors, metadata={METADATA_KEY: header}))
 
 
+def find_style(name: str | Path) -> tuple[Path, str | None]:
+    """A file, or that of a shipped style; and of which of its rows, if it is the one that holds many.
+
+    Raises ``CheckpointError`` that lists the shipped styles.
+    """
+    try:
+        return find_weights(name), None
+    except CheckpointError:
+        if PAINTINGS.is_file() and name in read_checkpoint(PAINTINGS).header.styles:
+            return PAINTINGS, str(name)
+        raise
+
+
 def read_checkpoint(path: str | Path) -> Checkpoint:
     """Reads ``.safetensors`` or a Lightning ``.ckpt``.
 
-    path: a file, or the name of a shipped style.
+    path: a file, or the name of a shipped style; that of a row of ``PAINTINGS`` gives the network of this row.
 
     Raises ``CheckpointError`` if the file is missing, damaged, not faststyle's, wants to run code, or does not fit
     its own configuration.
     """
-    path = find_weights(path)
+    path, row = find_style(path)
+    if row:
+        paintings = read_checkpoint(path)
+        return paintings.fold(np.array(paintings.header.styles) == row)
     if not path.is_file():
         raise CheckpointError(f"no checkpoint {path}")
     check_readable(path)

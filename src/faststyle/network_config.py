@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from faststyle.errors import ConfigError, between, one_of
 
 STRIDE = 4  # pixels at a side of the transformer network's inner positions
+KEPT_RANGE = 1 / 510  # a photograph's values that are kept are at least so far from 0 and 1, which no sigmoid reaches
 SMALLEST_SIDE = 16  # pixels: reflection needs more than it pads, also at a quarter of the size
 
 

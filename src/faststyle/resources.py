@@ -11,6 +11,7 @@ IN_CHECKOUT = (_CHECKOUT / "conf" / "train.yaml").is_file()
 ROOT = _CHECKOUT if IN_CHECKOUT else _PACKAGE / "data"
 CONF, CHECKPOINTS = ROOT / "conf", ROOT / "checkpoints"
 COMMAND = "uv run faststyle" if IN_CHECKOUT else "faststyle"
+PAINTINGS = CHECKPOINTS / "paintings.safetensors"  # many styles in one network
 LOSS_NETWORKS = CHECKPOINTS / "loss_networks"
 SAMPLE_PHOTOS = ROOT / "sample_photos"  # only in a package: a checkout has scikit-image
 

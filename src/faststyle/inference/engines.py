@@ -2,6 +2,7 @@
 
 from __future__ import annotations  # the types name packages that are loaded later, or not at all
 
+import copy
 import importlib.util
 import threading
 from abc import ABC, abstractmethod
@@ -10,7 +11,7 @@ from collections.abc import Collection, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from faststyle.errors import CheckpointError, ConfigError
 from faststyle.network_config import SMALLEST_SIDE, UPSAMPLERS, padded_side
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from faststyle.checkpoint import Checkpoint, Header
+    from faststyle.modeling.transformer_net import TransformerNet
 
     RGB = NDArray[np.uint8]
 
@@ -60,6 +62,13 @@ class Engine(ABC):
     def __init__(self, source: Path | Checkpoint, options: EngineOptions) -> None:
         self.memory = MEMORY if options.memory is None else options.memory
         self.workers, self.cores = 1, available_cores()
+        self.shares: NDArray[np.float32] | None = None
+
+    def with_shares(self, shares: NDArray[np.float32] | None) -> Self:
+        """The same with other shares of the network's rows, (rows,); None where there is one. Nothing is loaded."""
+        other = copy.copy(self)
+        other.shares = shares
+        return other
 
     @classmethod
     def installed(cls) -> bool:
@@ -126,6 +135,10 @@ class GraphEngine(Engine):
     def run(self, session: Any, photograph: RGB) -> RGB:
         """uint8 (1, H, W, 3) with sides of 16 px or more to the same."""
 
+    def inputs(self, photograph: RGB) -> dict[str, NDArray[Any]]:
+        """What the graph takes, by name."""
+        return {"photograph": photograph} | ({} if self.shares is None else {"shares": self.shares})
+
     def stylize(self, photograph: RGB) -> RGB:
         """Pads tiny pictures as ``faststyle.modeling.transformer_net.pad_to_stride`` does."""
         import numpy as np
@@ -175,7 +188,7 @@ class OnnxRuntimeEngine(GraphEngine):
         return onnxruntime.InferenceSession(self.graph, options, providers=["CPUExecutionProvider"])
 
     def run(self, session: Any, photograph: RGB) -> RGB:
-        stylized: RGB = session.run(None, {"photograph": photograph})[0]
+        stylized: RGB = session.run(None, self.inputs(photograph))[0]
         return stylized
 
 
@@ -209,7 +222,7 @@ class OpenVinoEngine(GraphEngine):
 
     def run(self, session: Any, photograph: RGB) -> RGB:
         with self.turn:
-            stylized: RGB = session({"photograph": photograph})["stylized"].copy()  # it is the model's own memory
+            stylized: RGB = session(self.inputs(photograph))["stylized"].copy()  # it is the model's own memory
         return stylized
 
 
@@ -232,10 +245,24 @@ class TorchEngine(Engine):
         self.header, self.statistics, self.device = source.header, options.statistics, torch.device(options.device)
         if options.memory is None and self.device.type == "cuda":
             self.memory = torch.cuda.mem_get_info(self.device)[0]
-        self.network = source.build_network().to(self.device).to(memory_format=torch.channels_last)
+        self.source = source
+        if self.header.network.rows == 1:
+            self.network = self.build(source)
         self.cores = torch.get_num_threads()
         self.waiting: deque[tuple[RGB, Future[RGB]]] = deque()
         self.turn = threading.Lock()
+
+    def build(self, checkpoint: Checkpoint) -> TransformerNet:
+        import torch
+
+        return checkpoint.build_network().to(self.device).to(memory_format=torch.channels_last)
+
+    def with_shares(self, shares: NDArray[np.float32] | None) -> Self:
+        other = super().with_shares(shares)
+        if shares is not None:
+            other.network = self.build(self.source.fold(shares))
+            other.waiting, other.turn = deque(), threading.Lock()
+        return other
 
     def stylize(self, photograph: RGB) -> RGB:
         import torch

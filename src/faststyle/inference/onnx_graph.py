@@ -18,7 +18,7 @@ from faststyle.config import METADATA_KEY
 from faststyle.errors import CheckpointError, ConfigError
 from faststyle.files import check_output, replacing
 from faststyle.modeling.noise import PERIOD, SIZES, SMOOTH_GAIN, lattice_span, noise_tables
-from faststyle.network_config import STRIDE
+from faststyle.network_config import KEPT_RANGE, STRIDE
 
 if TYPE_CHECKING:
     import onnx
@@ -45,6 +45,7 @@ ONNX = (".onnx",)  # suffixes of what is written
 OPSET, IR_VERSION = 18, 9  # read by ONNX Runtime 1.16 and OpenVINO 2023 onwards
 PAD_MODES = {"reflect": "reflect", "replicate": "edge", "zero": "constant"}
 EPSILON = 1e-5  # of the normalisations
+SHARES = "shares"
 
 
 def export_onnx(checkpoint: Checkpoint, path: str | Path) -> None:
@@ -98,7 +99,7 @@ def _outline(model: onnx.ModelProto) -> onnx.ModelProto:
 
 def build_model(checkpoint: Checkpoint) -> onnx.ModelProto:
     """The network of ``checkpoint``. Input ``photograph`` and output ``stylized`` are uint8 (1, H, W, 3) sRGB, sides of
-    16 px or more."""
+    16 px or more. A network of several rows has the input ``shares``, float32 (rows,), too."""
     model = _Graph(checkpoint).build()
     model.metadata_props.add(key=METADATA_KEY, value=checkpoint.header.to_json())
     return model
@@ -109,6 +110,7 @@ class _Graph:
 
     def __init__(self, checkpoint: Checkpoint) -> None:
         self.config, self.tensors = checkpoint.header.network, checkpoint.tensors
+        self.row_tensors = set(self.config.row_tensors)
         self.nodes: list[onnx.NodeProto] = []
         self.constants: list[onnx.TensorProto] = []
 
@@ -119,7 +121,7 @@ class _Graph:
         x = self.node("Transpose", x, perm=[0, 3, 1, 2])
         missing = self.node("Mod", self.node("Neg", size), self.constant([STRIDE, STRIDE]))
         x = self.node("Pad", x, self.node("Concat", self.constant([0] * 6), missing, axis=0), mode="reflect")
-        x = self.to_patches(x, patch)
+        padded, x = x, self.to_patches(x, patch)
         if self.config.noise:
             channels = [self.noise(x, forms) for forms in SIZES[: self.config.noise]]
             x = self.node("Concat", x, *channels, axis=1)
@@ -132,15 +134,25 @@ class _Graph:
         for i in range(levels - 1):
             x = UPSAMPLERS[self.config.upsample](self, f"up.{i}.upsample.convolution", x)
             x = self.node("Relu", self.norm(f"up.{i}.norm", x))
-        x = self.node("Sigmoid", self.from_patches(self.convolution("to_rgb", x), patch))
+        x = self.from_patches(self.convolution("to_rgb", x), patch)
+        if self.config.keeps:
+            x = self.node("Add", x, self.kept(padded))
+        x = self.node("Sigmoid", x)
         x = self.node("Slice", x, self.constant([0, 0]), size, self.constant([2, 3]))
         x = self.node("Mul", self.node("Transpose", x, perm=[0, 2, 3, 1]), self.constant(np.float32(255)))
         self.node("Cast", self.node("Round", x), output="stylized", to=UINT8)
         graph = messages.GraphProto(name="faststyle", node=self.nodes, initializer=self.constants)
-        for values, name in ((graph.input, "photograph"), (graph.output, "stylized")):
+        picture = (1, "height", "width", 3)
+        ends: list[tuple[Any, str, int, tuple[int | str, ...]]] = [
+            (graph.input, "photograph", UINT8, picture),
+            (graph.output, "stylized", UINT8, picture),
+        ]
+        if self.config.rows > 1:
+            ends.append((graph.input, SHARES, FLOAT, (self.config.rows,)))
+        for values, name, kind, sides in ends:
             tensor = values.add(name=name).type.tensor_type
-            tensor.elem_type = UINT8
-            for side in (1, "height", "width", 3):
+            tensor.elem_type = kind
+            for side in sides:
                 tensor.shape.dim.add(**{"dim_param" if isinstance(side, str) else "dim_value": side})
         model: onnx.ModelProto = messages.ModelProto(ir_version=IR_VERSION, graph=graph)
         model.opset_import.add(version=OPSET)
@@ -167,7 +179,9 @@ class _Graph:
         return self.node("Cast", self.constant(np.asarray(array, np.float16)), to=FLOAT)
 
     def tensor(self, name: str) -> str:
-        return self.half(self.tensors[name])
+        values = self.half(self.tensors[name])
+        mixed = self.config.rows > 1 and name in self.row_tensors
+        return self.node("MatMul", SHARES, values) if mixed else values
 
     def block(self, name: str, x: str, *, stride: int = 1, dilation: int = 1, relu: bool = True) -> str:
         """Adds a ``ConvBlock``."""
@@ -218,6 +232,13 @@ class _Graph:
         begin = self.constant([start, start])
         end = self.node("Add", self.node("Shape", x, start=2, end=4), begin)
         return self.node("Slice", noise, begin, end, self.constant([2, 3]))
+
+    def kept(self, photograph: str) -> str:
+        """What a photograph's own colours add before the sigmoid."""
+        ends = self.constant(np.float32(KEPT_RANGE)), self.constant(np.float32(1 - KEPT_RANGE))
+        x = self.node("Clip", photograph, *ends)
+        x = self.node("Log", self.node("Div", x, self.node("Sub", self.constant(np.float32(1)), x)))
+        return self.node("Mul", x, self.tensor("keep"))
 
     def from_patches(self, x: str, patch: int) -> str:
         """Pixels, each the mean of 2x2."""

@@ -1,7 +1,7 @@
 """Applies saved weights to pictures: NumPy in, NumPy out."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from threading import Lock
@@ -9,11 +9,11 @@ from threading import Lock
 import numpy as np
 from numpy.typing import NDArray
 
-from faststyle.checkpoint import Header, read_checkpoint
+from faststyle.checkpoint import Header, find_style, read_checkpoint
 from faststyle.errors import CheckpointError, FaststyleError, one_of
 from faststyle.inference.backends import AUTO, BACKENDS, INSTALL_TORCH, OPTIONS, choose_engines
 from faststyle.inference.engines import Engine, EngineOptions
-from faststyle.resources import find_weights
+from faststyle.inference.mixture import row_shares, style_names
 
 OUT_OF_MEMORY = ("allocate memory", "outofmemory", "bad_alloc")  # in the back ends' RuntimeErrors
 
@@ -37,11 +37,27 @@ class Stylizer:
         """What the file says of itself: its network, its recipe, what came of it."""
         return self.engine.header
 
+    @property
+    def styles(self) -> list[str]:
+        """The names of the styles that the file has."""
+        return style_names(self.header)
+
+    def with_style(self, style: str | Mapping[str, float] | None = None, *, strength: float = 1.0) -> "Stylizer":
+        """The same network with another of its styles, or a mixture of them; nothing is loaded again.
+
+        style: a name, ``NAME:0.6,NAME:0.4``, or shares by name; they need not have the sum 1. strength: 0 gives the
+        photograph, 1 the style; up to 1.5. Raises ``ConfigError`` on what the file does not have.
+        """
+        shares, open_strips = row_shares(self.header, style, strength), self.open_strips
+        return Stylizer(self.engine.with_shares(shares), open_strips and (lambda: open_strips().with_shares(shares)))
+
     @classmethod
     def load(
         cls,
         path: str | Path,
         *,
+        style: str | Mapping[str, float] | None = None,
+        strength: float = 1.0,
         backend: str = AUTO,
         device: str = AUTO,
         memory: float | None = None,
@@ -50,6 +66,7 @@ class Stylizer:
     ) -> "Stylizer":
         """Reads ``.safetensors``, a Lightning ``.ckpt``, a shipped style by its name, or an exported ``.onnx``.
 
+        style, strength: as ``with_style`` takes them; of a file with several styles, one has to be given.
         backend: one of ``BACKENDS``, or ``auto``: on a CPU ONNX Runtime or OpenVINO, and PyTorch for what goes in
         strips; on a GPU PyTorch. device: ``auto`` (a GPU if there is one), ``cpu``, ``cuda`` or ``mps``.
         memory: bytes; None is 4 GiB, or what a GPU has free. A picture that needs more goes in strips.
@@ -63,7 +80,7 @@ class Stylizer:
         given = {name: value for name, value in (("statistics", statistics), ("precision", precision)) if value}
         for name, value in given.items():
             one_of(name, value, OPTIONS[name])
-        path = find_weights(path)
+        path, row = find_style(path)
         names, device = choose_engines(path, backend, device, given)
         if not path.is_file():
             raise CheckpointError(f"no checkpoint {path}")
@@ -73,7 +90,8 @@ class Stylizer:
             options = {key: value for key, value in given.items() if key in BACKENDS[name].options}
             return BACKENDS[name](source, EngineOptions(device=device, memory=memory, **options))
 
-        return cls(open_engine(names[0]), partial(open_engine, names[-1]) if len(names) > 1 else None)
+        loaded = cls(open_engine(names[0]), partial(open_engine, names[-1]) if len(names) > 1 else None)
+        return loaded.with_style(style or row, strength=strength)
 
     def max_workers(self, height: int, width: int) -> int:
         """How many pictures of a size are best stylised at once, each in a thread of its own."""

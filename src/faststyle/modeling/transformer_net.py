@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from faststyle.modeling.noise import PERIOD, SIZES, SMOOTH_GAIN, lattice_span, noise_tables
-from faststyle.network_config import NetworkConfig, padded_side
+from faststyle.network_config import KEPT_RANGE, NetworkConfig, padded_side
 
 # up to which the CPU's batch-norm kernel is used: its float32 sums drift, by 1.5 % of a deviation at 12 million
 BATCH_NORM_KERNEL_POSITIONS = 2**21
@@ -68,7 +68,6 @@ NORMS: dict[str, Callable[[int, NetworkConfig], nn.Module]] = {
     "instance": InstanceNorm,
     "batch": lambda channels, config: nn.BatchNorm2d(channels),
 }
-KEPT_RANGE = 1 / 510  # of a photograph's values that are kept, from either end: the sigmoid never gets to 0 and 1
 
 
 def conv(
