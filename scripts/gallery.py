@@ -55,11 +55,11 @@ def describe(path: Path, header: Header) -> str:
     time = f", {outcome.seconds / 60:.0f} min on {outcome.device}" if outcome.seconds else ""
     settings = {
         "style": path.stem,
-        "style.size": recipe.style.size,
+        "style.size": recipe.styles[0].size,
         "loss.style_weight": f"{recipe.loss.style_weight:g}",
         "loss.statistic": recipe.loss.statistic,
         "loss.style_scales": recipe.loss.style_scales,
-        "content_error": recipe.content_error,
+        "content_error": recipe.styles[0].content_error,
         "loss_network": recipe.loss_network.architecture,
         **{f"network.{key}": getattr(recipe.network, key) for key in NETWORK},
         "data.image_size": recipe.data.image_size,
@@ -70,7 +70,7 @@ def describe(path: Path, header: Header) -> str:
         "init": recipe.init,
     }
     command = " ".join(f"{key}={value}" for key, value in settings.items() if value is not None)
-    style, data, megabytes = recipe.style, recipe.data, path.stat().st_size / 1e6
+    style, data, megabytes = recipe.styles[0], recipe.data, path.stat().st_size / 1e6
     figures = [
         f"{name.replace('_', ' ')} {outcome.evaluation[name]:.3f}" for name in FIGURES if name in outcome.evaluation
     ]

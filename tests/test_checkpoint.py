@@ -17,16 +17,17 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from faststyle import checkpoint
-from faststyle.checkpoint import Header, read_checkpoint, save_weights, upgrade_tensor_names, write_tensors
+from faststyle import checkpoint, formats
+from faststyle.checkpoint import Header, read_checkpoint, save_weights, write_tensors
 from faststyle.config import METADATA_KEY, Outcome
 from faststyle.errors import CheckpointError, ConfigError, OutputError
+from faststyle.formats import FORMAT, upgrade_tensor_names
 from faststyle.modeling import transformer_net
 from faststyle.modeling.transformer_net import TransformerNet, conv
 from faststyle.network_config import NORMS, UPSAMPLERS, NetworkConfig
 from faststyle.resources import shipped_styles
 from helpers import compress_checkpoint, make_config
-from test_config import make_recipe
+from test_config import make_recipe, make_style
 
 OUTCOME = Outcome(step=7, seconds=1.5, device="a CPU", losses={"loss": 0.5}, evaluation={"style_error": 0.03})
 
@@ -112,7 +113,7 @@ def save_lightning(path: Path, network: TransformerNet, known: dict[str, Any]) -
 
 
 def test_a_lightning_checkpoint(network: TransformerNet, tmp_path: Path) -> None:
-    save_lightning(tmp_path / "last.ckpt", network, {"format": 2, "recipe": asdict(make_recipe())})
+    save_lightning(tmp_path / "last.ckpt", network, {"format": FORMAT, "recipe": asdict(make_recipe())})
     loaded = read_checkpoint(tmp_path / "last.ckpt")
     assert loaded.header == Header(network.config, make_recipe())
     for name, value in loaded.build_network().state_dict().items():
@@ -123,13 +124,13 @@ def test_a_lightning_checkpoint_of_channels_last(network: TransformerNet, tmp_pa
     """As training leaves it."""
     state = network.to(memory_format=torch.channels_last).state_dict()
     recipe = {"network": asdict(network.config)}
-    torch.save({"state_dict": state, "hyper_parameters": {"format": 2, "recipe": recipe}}, tmp_path / "a.ckpt")
+    torch.save({"state_dict": state, "hyper_parameters": {"format": FORMAT, "recipe": recipe}}, tmp_path / "a.ckpt")
     loaded = read_checkpoint(tmp_path / "a.ckpt").build_network().state_dict()
     assert all(torch.equal(value, loaded[name]) for name, value in state.items())
 
 
 def test_a_lightning_checkpoint_without_torch(network: TransformerNet, tmp_path: Path) -> None:
-    save_lightning(tmp_path / "last.ckpt", network, {"format": 2, "recipe": asdict(make_recipe())})
+    save_lightning(tmp_path / "last.ckpt", network, {"format": FORMAT, "recipe": asdict(make_recipe())})
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(sys.modules, "torch", None)
         with pytest.raises(CheckpointError, match=r"needs torch: pip install 'faststyle\[train\]'$"):
@@ -143,11 +144,11 @@ def blocks_of_format_1(config: NetworkConfig) -> nn.Module:
     """Its tensors, in the order of a ``TransformerNet``'s."""
 
     def block(convolution: nn.Module, channels: int) -> nn.Module:
-        return nn.Sequential(convolution, transformer_net.NORMS[config.norm](channels), nn.ReLU())
+        return nn.Sequential(convolution, transformer_net.NORMS[config.norm](channels, config), nn.ReLU())
 
     def residual(channels: int) -> nn.Module:
         convolutions = [conv(channels, channels, 3, config) for _ in range(2)]
-        norm = transformer_net.NORMS[config.norm](channels)
+        norm = transformer_net.NORMS[config.norm](channels, config)
         return nn.ModuleDict({"block": nn.Sequential(block(convolutions[0], channels), convolutions[1], norm)})
 
     upsamplers: dict[str, Callable[[int, int], nn.Module]] = {
@@ -170,7 +171,7 @@ def blocks_of_format_1(config: NetworkConfig) -> nn.Module:
 
 def header_of_format_1(config: NetworkConfig) -> dict[str, Any]:
     recipe = asdict(make_recipe())
-    loss, style = recipe["loss"], recipe["style"]
+    loss, style = recipe["loss"], recipe["styles"][0]
     for setting in (
         "histogram_layers",
         "patch_layers",
@@ -181,9 +182,11 @@ def header_of_format_1(config: NetworkConfig) -> dict[str, Any]:
     ):
         del loss[setting]
     loss |= {key: list(loss[key]) for key in ("content_layers", "style_layers")}
-    del style["file"], recipe["content_error"], recipe["optimizer"]["algorithm"]
+    del style["file"], style["content_error"], recipe["optimizer"]["algorithm"]
+    del recipe["styles"], recipe["strength"], recipe["tune"]
+    recipe["style"] = style
     network = asdict(config)
-    del network["dilation"], network["noise"]
+    del network["dilation"], network["noise"], network["rows"], network["keeps"]
     if config.patch == 1:
         del network["patch"]
     recipe["network"] = network
@@ -232,10 +235,10 @@ def test_a_lightning_checkpoint_of_format_1_is_upgraded(tmp_path: Path) -> None:
         assert torch.equal(before, after)
 
 
-@pytest.mark.parametrize("rule", range(len(checkpoint._NAMES_OF_FORMAT_1)))
+@pytest.mark.parametrize("rule", range(len(formats._NAMES_OF_FORMAT_1)))
 def test_a_missing_rule_of_the_upgrade_is_found_out(rule: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    rules = [other for i, other in enumerate(checkpoint._NAMES_OF_FORMAT_1) if i != rule]
-    monkeypatch.setattr(checkpoint, "_NAMES_OF_FORMAT_1", rules)
+    rules = [other for i, other in enumerate(formats._NAMES_OF_FORMAT_1) if i != rule]
+    monkeypatch.setattr(formats, "_NAMES_OF_FORMAT_1", rules)
     with pytest.raises(CheckpointError, match="lacks"):
         upgrades(blocks_of_format_1(make_config()).state_dict(), make_config(), tmp_path / "old.safetensors")
 
@@ -251,11 +254,11 @@ def test_the_header_of_format_1() -> None:
     header = Header.from_values(old)
     assert header.network == make_config()
     assert header.recipe is not None
-    assert header.recipe.style == replace(make_recipe().style, file=None)
+    assert header.recipe.styles == (replace(make_style(), file=None),)
     loss = header.recipe.loss
     assert loss.content_layers == {"relu2_1": 1.0}
     assert (loss.histogram_weight, loss.patch_weight, loss.statistic) == (0.0, 0.0, "gram")
-    assert (header.recipe.content_error, loss.style_scales) == (None, 1)
+    assert (header.recipe.strength, header.recipe.tune, loss.style_scales) == (0.0, "all", 1)
     assert header.outcome == Outcome(step=7, seconds=None, device=None, losses={}, evaluation={})
     assert Header.from_values(old | {"network": old["network"] | {"separable": False}}).network == make_config()
     with pytest.raises(ConfigError, match="NetworkConfig: expected settings by name, found None"):
@@ -268,7 +271,7 @@ def test_shipped_styles_tell_how_they_were_made() -> None:
     for path in shipped_styles():
         loaded = read_checkpoint(path.stem)
         assert loaded.header.recipe is not None
-        assert loaded.header.recipe.style.name == path.stem
+        assert loaded.header.styles or loaded.header.recipe.styles[0].name == path.stem
         assert loaded.header.recipe.network == loaded.header.network
         assert loaded.header.outcome is not None
         assert loaded.header.outcome.step == loaded.header.recipe.max_steps
@@ -421,9 +424,9 @@ def test_bad_checkpoint_is_one_line(case: str, tmp_path: Path) -> None:
 def test_the_style_weight_is_the_last_steps() -> None:
     header = Header(make_config(), make_recipe(), replace(OUTCOME, losses={"style_factor": 0.5}))
     assert header.recipe is not None
-    assert header.style_weight == header.recipe.loss.style_weight / 2
-    assert replace(header, outcome=None).style_weight == header.recipe.loss.style_weight
-    assert replace(header, recipe=None).style_weight is None
+    assert header.style_weight() == header.recipe.loss.style_weight / 2
+    assert replace(header, outcome=None).style_weight() == header.recipe.loss.style_weight
+    assert replace(header, recipe=None).style_weight() is None
 
 
 @pytest.mark.parametrize("suffix", [".safetensors", ".ckpt"])

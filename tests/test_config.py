@@ -30,15 +30,20 @@ from faststyle.network_config import NetworkConfig
 from helpers import make_config, make_loss
 
 
+def make_style(content_error: float | None = None) -> StyleConfig:
+    return StyleConfig(name="x", image="x.jpg", size=64, file="x.jpg", year="c. 1831", content_error=content_error)
+
+
 def make_recipe(**changes: Any) -> Recipe:
     parts: dict[str, Any] = {
-        "style": StyleConfig(name="x", image="x.jpg", size=64, file="x.jpg", year="c. 1831"),
+        "styles": (make_style(),),
         "network": make_config(),
         "loss": make_loss(),
         "loss_network": LossNetworkConfig(architecture="vgg19", weights="default", pooling="max", normalized=False),
         "data": DataConfig(root="photos", image_size=32, pack_size=36, batch_size=2, holdout=1),
         "optimizer": OptimizerConfig(algorithm="adam", learning_rate=1e-3, schedule="one_cycle", warmup=0.1),
-        "content_error": None,
+        "strength": 0.0,
+        "tune": "all",
         "max_steps": 10,
         "seed": 0,
         "init": None,
@@ -92,7 +97,6 @@ def test_terms_that_are_not_used_need_no_layers() -> None:
 @pytest.mark.parametrize(
     ("part", "change", "words"),
     [
-        ("style", {"size": 31}, "style.size must be from 32 to .*, found 31"),
         (
             "loss_network",
             {"architecture": "vgg11"},
@@ -113,6 +117,13 @@ def test_terms_that_are_not_used_need_no_layers() -> None:
 def test_parts_of_a_recipe_that_cannot_be(part: str, change: dict[str, Any], words: str) -> None:
     with pytest.raises(ConfigError, match=f"^{words}$"):
         replace(getattr(make_recipe(), part), **change)
+
+
+def test_a_style_that_cannot_be() -> None:
+    with pytest.raises(ConfigError, match="^style.size must be from 32 to .*, found 31$"):
+        replace(make_style(), size=31)
+    with pytest.raises(ConfigError, match="^content_error must be at least 0.01, found 0.0$"):
+        make_style(0.0)
 
 
 def test_every_known_name_is_taken() -> None:
@@ -141,9 +152,9 @@ def test_plain_values_and_back(settings: Any) -> None:
 
 
 def test_what_is_left_out_has_its_default_or_is_refused() -> None:
-    values = asdict(make_recipe().style)
+    values = asdict(make_style())
     del values["title"], values["year"]
-    assert from_dict(StyleConfig, values) == replace(make_recipe().style, year=None)
+    assert from_dict(StyleConfig, values) == replace(make_style(), year=None)
     del values["name"]
     with pytest.raises(ConfigError, match="^StyleConfig: .*missing.*'name'$"):
         from_dict(StyleConfig, values)
@@ -175,6 +186,6 @@ def test_a_number_in_words_is_one_line() -> None:
 
 
 def test_a_content_error_is_of_relative_errors() -> None:
-    make_recipe(content_error=0.8)
+    make_recipe(styles=(make_style(0.8),))
     with pytest.raises(ConfigError, match="with loss.normalize=paper set content_error=null"):
-        make_recipe(content_error=0.8, loss=make_loss(normalize="paper"))
+        make_recipe(styles=(make_style(), make_style(0.8)), loss=make_loss(normalize="paper"))

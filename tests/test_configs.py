@@ -71,7 +71,7 @@ def test_every_option_composes_to_settings_that_can_be_built(name: str, override
         assert shapes == settings.network.tensor_shapes()
         assert settings.logger.kind == options.get("logger", "csv")
     if name == "train":
-        assert make_recipe(settings).style.name == options.get("style", settings.style.name)
+        assert make_recipe(settings, ["a"]).styles[0].name == options.get("style", settings.style.name)
     if name != "distill":
         chosen = choose_loss_network(settings.loss_network, settings.loss)
         architecture = options.get("loss_network", settings.loss_network.architecture)

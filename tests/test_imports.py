@@ -25,15 +25,16 @@ class Rule:
 
 
 SMALL = FLAT | {"config", "network_config"}
-INFERENCE = SMALL | {"imaging", "modeling", "checkpoint"}
+INFERENCE = SMALL | {"imaging", "modeling", "formats", "checkpoint"}
 RULES = {
     **{name: Rule(FLAT, TRAINING_ONLY | {"torch", "numpy"}) for name in FLAT},
     "network_config": Rule({"errors"}, TRAINING_ONLY | {"torch", "numpy"}),
     "config": Rule({"errors", "network_config"}, TRAINING_ONLY | {"torch", "numpy"}),
+    "formats": Rule({"errors"}, TRAINING_ONLY | {"torch", "numpy"}),
     "imaging": Rule(SMALL, TRAINING_ONLY | {"torch"}),
     "modeling": Rule(SMALL, TRAINING_ONLY | {"PIL"}),
     "losses": Rule(SMALL | {"modeling"}, TRAINING_ONLY | {"PIL"}),
-    "checkpoint": Rule(SMALL | {"modeling"}, TRAINING_ONLY),
+    "checkpoint": Rule(SMALL | {"modeling", "formats"}, TRAINING_ONLY),
     "inference": Rule(INFERENCE, TRAINING_ONLY),
     "optimization": Rule(SMALL | {"modeling", "losses"}, TRAINING_ONLY),
     "evaluation": Rule(INFERENCE | {"inference", "losses", "optimization"}, TRAINING_ONLY),

@@ -117,7 +117,7 @@ class NetworkConfig:
 
     def tensor_shapes(self) -> dict[str, tuple[int, ...]]:
         """The tensors of such a network by name, as ``TransformerNet.state_dict`` has them."""
-        shapes: dict[str, tuple[int, ...]] = {}
+        shapes: dict[str, tuple[int, ...]] = {"keep": self.row_shape(1)} if self.keeps else {}
 
         def convolution(name: str, c_in: int, c_out: int, kernel: int, *, transposed: bool = False) -> None:
             channels = (c_in, c_out) if transposed else (c_out, c_in)
@@ -147,8 +147,6 @@ class NetworkConfig:
             convolution(name, c_in, sub_pixels * c_out, 3, transposed=self.upsample == "transposed")
             norm(f"up.{i}.norm", c_out)
         convolution("to_rgb", widths[0], self.pixel_channels, self.outer_kernel)
-        if self.keeps:
-            shapes["keep"] = self.row_shape(1)
         return shapes
 
     def row_shape(self, channels: int) -> tuple[int, ...]:

@@ -26,8 +26,8 @@ def cache_folder() -> Path:
 
 
 def shipped_styles() -> list[Path]:
-    """Weights of the shipped styles, by name."""
-    return sorted(CHECKPOINTS.glob("*.safetensors"))
+    """Weights of the shipped styles that have a network of their own, by name."""
+    return sorted(path for path in CHECKPOINTS.glob("*.safetensors") if path != PAINTINGS)
 
 
 def style_picture(weights: Path) -> Path:

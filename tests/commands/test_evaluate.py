@@ -62,7 +62,7 @@ def test_style_weight_and_size_are_the_first_checkpoints_unless_given(
     )
     arguments = ("--style", photo, "--images", photo, "--loss-network", "compact", "--size", 32, "--iterations", 0)
     for options, expected in (
-        ((), (header.style_weight, header.recipe.style.size)),
+        ((), (header.style_weight(), header.recipe.styles[0].size)),
         (("--style-weight", 3, "--style-size", 48), (3, 48)),
     ):
         sizes.clear()

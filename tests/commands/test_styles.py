@@ -5,25 +5,30 @@ from pathlib import Path
 import pytest
 
 from faststyle.checkpoint import read_checkpoint
-from faststyle.resources import shipped_styles, style_picture
+from faststyle.resources import PAINTINGS, shipped_styles, style_picture
 from helpers import call
 
 
 def test_every_shipped_style_has_a_line_with_its_painting_and_picture(capsys: pytest.CaptureFixture[str]) -> None:
     assert call("styles") == 0
-    lines = capsys.readouterr().out.splitlines()
+    lines, rows = (part.splitlines() for part in capsys.readouterr().out.split("\n\n"))
     assert [line.split()[0] for line in lines] == [path.stem for path in shipped_styles()]
     for path, line in zip(shipped_styles(), lines, strict=True):
-        recipe = read_checkpoint(path).header.recipe
-        assert recipe is not None
-        assert f" {recipe.style.title}, {recipe.style.artist}, {recipe.style.year} " in line
+        style = read_checkpoint(path).header.style()
+        assert style is not None
+        assert f" {style.title}, {style.artist}, {style.year} " in line
         assert line.endswith(f" {style_picture(path)}")
         assert style_picture(path).is_file()
+    header = read_checkpoint(PAINTINGS).header
+    assert [line.split()[0] for line in rows[1:]] == list(header.styles[:-1])
+    assert len(rows[1:]) >= 16
+    assert all(f" {style.title}, " in line for style, line in zip(header.recipe.styles, rows[1:], strict=True))  # type: ignore[union-attr]
 
 
 def test_weights_that_say_nothing_of_their_painting_are_listed(
     tiny_style: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("faststyle.resources.CHECKPOINTS", tiny_style.parent)
+    monkeypatch.setattr("faststyle.resources.PAINTINGS", tiny_style.parent / "none")
     assert call("styles") == 0
     assert capsys.readouterr().out.split() == ["style", str(tiny_style.parent / "images" / "style.jpg")]

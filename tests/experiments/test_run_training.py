@@ -30,6 +30,7 @@ from faststyle.experiments.run_training import find_checkpoint, make_recipe
 from faststyle.experiments.schema import TrainConfig
 from faststyle.experiments.train import train
 from faststyle.imaging import sample_photos
+from faststyle.inference.stylizer import Stylizer
 from faststyle.modeling.transformer_net import TransformerNet
 from faststyle.resources import COMMAND
 from faststyle.training import loggers
@@ -60,7 +61,8 @@ def test_a_run_writes_everything(train_overrides: list[str], tmp_path: Path, mon
     weights, folder = read_checkpoint(path), tmp_path / "run"
     recipe, outcome = weights.header.recipe, weights.header.outcome
     assert recipe is not None
-    assert (recipe.style.name, recipe.style.image, recipe.style.artist) == ("painting", "painting.png", None)
+    (style,) = recipe.styles
+    assert (style.name, style.image, style.artist) == ("painting", "painting.png", None)
     assert (recipe.loss.style_weight, recipe.max_steps, recipe.data.root) == (10, 4, "photos0")
     assert outcome is not None
     assert outcome.step == 4
@@ -326,8 +328,59 @@ def test_what_cannot_be_built_is_told_before_anything_is_packed(
 
 def test_the_paintings_title_is_not_given_to_another_picture(train_overrides: list[str]) -> None:
     def style_of(*overrides: str) -> tuple[str | None, str | None]:
-        style = make_recipe(compose_settings("train", TrainConfig, list(overrides))).style
+        (style,) = make_recipe(compose_settings("train", TrainConfig, list(overrides)), ["a"]).styles
         return style.image, style.artist
 
     assert style_of(*train_overrides[1:], "style=the_scream") == ("the_scream.jpg", "Edvard Munch")
     assert style_of(*train_overrides, "style=the_scream") == ("painting.png", None)
+
+
+# several styles in one network
+
+
+def several(train_overrides: list[str], tmp_path: Path, *overrides: str) -> Path:
+    """Trains on two paintings beside those of ``train_overrides``."""
+    rest = [each for each in train_overrides if not each.startswith("style")]
+    for name, color in (("red", (200, 30, 30)), ("blue", (20, 40, 220)), ("green", (0, 200, 0))):
+        pixels = np.random.default_rng(len(name)).integers(0, 56, (40, 48, 3)) + np.array(color)
+        Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(tmp_path / f"{name}.png")
+    return run(*rest, *overrides)
+
+
+def test_rows_that_are_added_leave_every_other_style_as_it_is(train_overrides: list[str], tmp_path: Path) -> None:
+    paintings = [str(tmp_path / f"{name}.png") for name in ("red", "blue", "green")]
+    base, added = tmp_path / "base.safetensors", tmp_path / "added.safetensors"
+    first = f"styles=[{paintings[0]}@32,{paintings[1]}]"
+    several(train_overrides, tmp_path, first, "style.size=40", "strength=0.5", f"output={base}", "name=two")
+    more = (f"styles=[{paintings[2]}]", "style.size=40", "strength=0.5", f"init={base}", "tune=rows", "name=one")
+    several(train_overrides, tmp_path, *more, f"output={added}", f"run_dir={tmp_path / 'second'}")
+    before, after = read_checkpoint(base), read_checkpoint(added)
+    assert before.header.styles == ("red@32", "blue", "photograph")
+    assert after.header.styles == ("red@32", "blue", "green", "photograph")
+    assert [style.name for style in after.header.recipe.styles] == ["green"]  # type: ignore[union-attr]
+    mean = before.fold(np.array([0.5, 0.5, 0], np.float32))
+    for name, tensor in before.tensors.items():
+        changed = after.tensors[name]
+        if name not in before.header.network.row_tensors:
+            assert np.array_equal(tensor, changed)
+        else:
+            assert np.array_equal(tensor, changed[[0, 1, 3]])
+    norms = [name for name in mean.tensors if name.endswith("norm.weight")]
+    assert any(not np.allclose(after.tensors[name][2], mean.tensors[name], atol=2e-3) for name in norms)
+    photograph = np.random.default_rng(0).integers(0, 256, (33, 40, 3), dtype=np.uint8)
+    for style, strength in (("red@32", 1.0), ("red@32:1,blue:2", 0.5)):
+        old, new = (Stylizer.load(path, style=style, strength=strength, device="cpu") for path in (base, added))
+        assert np.array_equal(old.stylize(photograph), new.stylize(photograph))
+    assert (tmp_path / "second" / "samples").is_dir()
+
+
+def test_a_style_of_its_own_from_a_network_of_several(train_overrides: list[str], tmp_path: Path) -> None:
+    base, own = tmp_path / "base.safetensors", tmp_path / "own.safetensors"
+    paintings = f"styles=[{tmp_path / 'red.png'},{tmp_path / 'blue.png'}]"
+    several(train_overrides, tmp_path, paintings, "style.size=40", f"output={base}", "name=two")
+    more = (f"styles=[{tmp_path / 'green.png'}]", "style.size=40", f"init={base}", "name=one", f"output={own}")
+    several(train_overrides, tmp_path, *more, f"run_dir={tmp_path / 'second'}")
+    assert read_checkpoint(own).header.network.rows == 1
+    words = f"^tune=rows with strength needs an init with the row photograph, found red, blue$"
+    with pytest.raises(ConfigError, match=words):
+        several(train_overrides, tmp_path, *more, "tune=rows", "strength=0.5", "overwrite=true")

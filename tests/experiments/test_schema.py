@@ -18,7 +18,7 @@ from faststyle.experiments.schema import (
     TrainConfig,
     balanced_loss,
     default_style_size,
-    layer_overrides,
+    own_overrides,
     resolve,
 )
 from faststyle.resources import CONF, IN_CHECKOUT, ROOT
@@ -99,8 +99,8 @@ def test_a_term_without_layers_is_refused(layers: Any, composed: dict[str, DictC
     ],
 )
 def test_overrides_of_layers_are_put_as_hydra_takes_them(override: str, translated: str) -> None:
-    assert layer_overrides(["seed=1", override, override]) == ["seed=1", translated, translated]
-    assert layer_overrides([translated]) == [translated]
+    assert own_overrides(["seed=1", override, override]) == ["seed=1", translated, translated]
+    assert own_overrides([translated]) == [translated]
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ def test_overrides_of_layers_are_put_as_hydra_takes_them(override: str, translat
     ],
 )
 def test_other_overrides_stay(override: str) -> None:
-    assert layer_overrides([override]) == [override]
+    assert own_overrides([override]) == [override]
 
 
 @pytest.mark.parametrize(

@@ -115,7 +115,7 @@ def test_the_file_says_what_is_known_in_little_more_room_than_weights(make_style
     model = onnx.load(tmp_path / "new" / "a.onnx")
     known = json.loads({entry.key: entry.value for entry in model.metadata_props}["faststyle"])
     assert known == json.loads(style.header.to_json())
-    assert known["recipe"]["style"]["name"] == "starry_night"
+    assert known["recipe"]["styles"][0]["name"] == "starry_night"
     assert known["network"]["width"] == 16
 
 

@@ -52,7 +52,7 @@ def test_the_same_picture_twice_gives_the_same(tiny_style: Path) -> None:
 def test_a_shipped_style_by_its_name_tells_its_recipe(name: str) -> None:
     header = Stylizer.load(name, device="cpu").header
     assert header.recipe is not None
-    assert header.recipe.style.name == name
+    assert header.recipe.styles[0].name == name
     assert header.network == header.recipe.network
 
 
@@ -211,3 +211,63 @@ def test_without_torch_a_picture_beyond_the_memory_is_one_line(
 def test_a_picture_that_fits_nowhere_is_one_line(tiny_style: Path) -> None:
     with pytest.raises(FaststyleError, match=r"^300x1200 pixels need --memory 0.7G at least$"):
         Stylizer.load(tiny_style, device="cpu", memory=1e6).stylize(noise(*LARGE))
+
+
+# a network of several styles
+
+
+@pytest.fixture(scope="module")
+def several() -> Checkpoint:
+    torch.manual_seed(0)
+    network = TransformerNet(make_config(rows=3, keeps=True, patch=2, noise=2))
+    for name, parameter in network.named_parameters():
+        if name in network.config.row_tensors:
+            parameter.data.uniform_(0.5, 1.5)
+    return Checkpoint(Header(network.config, styles=("a", "b", "photograph")), checkpoint_of(network).tensors)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("suffix", [".safetensors", ".onnx"])
+def test_styles_and_strengths_under_every_back_end(
+    backend: str, suffix: str, several: Checkpoint, tmp_path: Path
+) -> None:
+    if suffix not in BACKENDS[backend].suffixes or not BACKENDS[backend].installed():
+        pytest.skip(f"no {backend} for {suffix} here")
+    path = tmp_path / f"several{suffix}"
+    if suffix == ".onnx":
+        export_onnx(several, path)
+    else:
+        save_weights(path, several.build_network(), rows=several.header.styles)
+    stylizer = Stylizer.load(path, style="a", backend=backend, device="cpu")
+    assert stylizer.styles == ["a", "b"]
+    photograph = noise(37, 52)
+    for style, strength in (("a", 1.0), ("a:1,b:3", 0.6), ("b", 1.25)):
+        shares = torch.tensor(row_shares(several.header, style, strength))[None]
+        with torch.inference_mode():
+            expected = to_pixels(several.build_network()(to_image(photograph), shares=shares))[0].numpy()
+        found = stylizer.with_style(style, strength=strength).stylize(photograph)
+        assert np.abs(found.astype(int) - expected).max() <= 1
+    folded = several.fold(np.array([1, 0, 0], np.float32)).build_network()
+    with torch.inference_mode():
+        expected = to_pixels(folded(to_image(photograph)))[0].numpy()
+    assert np.abs(stylizer.stylize(photograph).astype(int) - expected).max() <= 1  # it is what it was
+
+
+def test_a_mixture_in_strips(several: Checkpoint, tmp_path: Path) -> None:
+    path = tmp_path / "several.safetensors"
+    save_weights(path, several.build_network(), rows=several.header.styles)
+    whole = Stylizer.load(path, style="a:1,b:1", strength=0.5, backend="torch", device="cpu")
+    strips = whole.with_style("a:1,b:1", strength=0.5)
+    strips.engine.memory = 651e6
+    photograph = noise(300, 200)
+    assert np.abs(whole.stylize(photograph).astype(int) - strips.stylize(photograph)).max() <= 1
+
+
+def test_a_row_of_the_paintings_by_its_name() -> None:
+    stylizer = Stylizer.load("monet_water_lilies", device="cpu")
+    assert len(stylizer.styles) >= 16
+    expected = Stylizer.load("paintings", style="monet_water_lilies", device="cpu").stylize(noise(40, 50))
+    assert np.array_equal(stylizer.stylize(noise(40, 50)), expected)
+    assert read_checkpoint("monet_water_lilies").header.network.rows == 1
+    with pytest.raises(ConfigError, match="^choose a style, or several by their shares: starry_night, "):
+        Stylizer.load("paintings", device="cpu")

@@ -100,7 +100,7 @@ def test_strips_read_as_far_as_they_depend(upsample: str, patch: int) -> None:
     settings = make_config(upsample=upsample, patch=patch, norm="batch")  # instance normalisation sees everything
     network = TransformerNet(settings).eval().double()
     trunk = torch.randn(1, 16, 24, 24, dtype=torch.float64)
-    up = reach(lambda x: network.to_colors(network.up(x)), trunk, 12, finer_out=STRIDE)
+    up = reach(lambda x: network.to_colors(network.up(x), x), trunk, 12, finer_out=STRIDE)
     assert 0 <= tiling.up_halo(settings) - up <= 1
     assert reach(network.residuals[0], trunk, 12) == network.residuals[0].halo
     photograph = torch.rand(1, 3, 96, 96, dtype=torch.float64)
@@ -208,7 +208,7 @@ def test_other_statistics_are_found_out(
 
 def test_statistics_are_forgotten_also_after_a_failure(make_style: MakeStyle, monkeypatch: pytest.MonkeyPatch) -> None:
     network = make_style().build_network()
-    monkeypatch.setattr(TransformerNet, "to_colors", lambda network, x: 1 / 0)
+    monkeypatch.setattr(TransformerNet, "to_colors", lambda network, x, images: 1 / 0)
     for stylize in tiling.STATISTICS.values():
         with pytest.raises(ZeroDivisionError):
             stylize(network, textured(80, 60), Layout(32))

@@ -70,8 +70,8 @@ def test_the_configuration_knows_every_tensor(options: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("wrong", "check"),
     [
-        (lambda channels: nn.GroupNorm(1, channels).requires_grad_(False), check_training),
-        (lambda channels: nn.GroupNorm(1, channels, affine=False), check_tensors),
+        (lambda channels, config: nn.GroupNorm(1, channels).requires_grad_(False), check_training),
+        (lambda channels, config: nn.GroupNorm(1, channels, affine=False), check_tensors),
     ],
 )
 def test_a_wrong_norm_fails(
@@ -175,7 +175,7 @@ NORM_PATHS = [InstanceNorm.normalize_each, InstanceNorm.normalize_elementwise]
 @pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
 def test_instance_norm_is_torchs(path: Callable[..., Tensor], memory_format: torch.memory_format) -> None:
     x = (torch.randn(2, 5, 7, 6) * 3 + 1).to(memory_format=memory_format)
-    ours, torchs = InstanceNorm(5), torch.nn.InstanceNorm2d(5, affine=True)
+    ours, torchs = InstanceNorm(5, make_config()), torch.nn.InstanceNorm2d(5, affine=True)
     ours.weight.data.uniform_()
     ours.bias.data.uniform_()
     torchs.load_state_dict(ours.state_dict())
@@ -192,7 +192,7 @@ def test_instance_norm_is_torchs(path: Callable[..., Tensor], memory_format: tor
 def test_instance_norm_statistics_are_float32(path: Callable[..., Tensor]) -> None:
     x = (torch.randn(1, 2, 8, 8) + 300).bfloat16()
     expected = torch.nn.functional.instance_norm(x.float()).bfloat16()
-    result = path(InstanceNorm(2), x)
+    result = path(InstanceNorm(2, make_config()), x)
     assert result.dtype == torch.bfloat16
     torch.testing.assert_close(result, expected, atol=0.1, rtol=0.05)
 
@@ -210,7 +210,7 @@ def test_contrast_is_forgotten() -> None:
 
 
 def test_fixed_statistics_take_the_place_of_the_inputs_own() -> None:
-    x, norm = torch.rand(1, 2, 8, 8), InstanceNorm(2)
+    x, norm = torch.rand(1, 2, 8, 8), InstanceNorm(2, make_config())
     own = norm(x)
     norm.fixed = (x.mean((0, 2, 3)), x.var((0, 2, 3), correction=0))
     torch.testing.assert_close(norm(x), own)
@@ -224,6 +224,62 @@ def test_instance_norm_is_exact_on_a_large_picture() -> None:
     x = (torch.rand(1, 2, 1500, 1500) + 3).to(memory_format=torch.channels_last)
     expected = (x.double() - x.double().mean((2, 3), keepdim=True)) / x.double().std((2, 3), keepdim=True)
     with torch.no_grad():
-        exact = InstanceNorm(2)(x)
+        exact = InstanceNorm(2, make_config())(x)
     assert (exact - expected).abs().max() < 2e-4
-    assert (InstanceNorm(2)(x) - expected).abs().max() > 5e-4
+    assert (InstanceNorm(2, make_config())(x) - expected).abs().max() > 5e-4
+
+
+# several rows
+
+
+def several_rows(**changes: Any) -> TransformerNet:
+    """No two rows of which are alike."""
+    network = TransformerNet(make_config(rows=3, keeps=True, noise=1, **changes)).eval()
+    for name, parameter in network.named_parameters():
+        if name in network.config.row_tensors:
+            parameter.data.uniform_(0.5, 1.5)
+    return network
+
+
+@pytest.mark.parametrize("patch", [1, 2])
+@torch.no_grad()
+def test_each_picture_has_the_mixture_that_folding_gives(patch: int) -> None:
+    network, images = several_rows(patch=patch), torch.rand(3, 3, 21, 26)
+    shares = torch.tensor([[1.0, 0, 0], [0.3, 0.5, 0.2], [1.25, 0, -0.25]])
+    together = network(images, shares=shares)
+    for image, own, found in zip(images, shares, together, strict=True):
+        folded = network.fold(own)
+        assert folded.config.rows == 1
+        torch.testing.assert_close(folded(image[None])[0], found, atol=1e-5, rtol=0)
+    assert (together[0] - network(images[:1], shares=shares[1:2])[0]).abs().max() > 0.01
+
+
+@torch.no_grad()
+def test_the_photographs_row_keeps_its_colours() -> None:
+    network, image = several_rows(), torch.rand(1, 3, 24, 32)
+    network.to_rgb.weight.data.zero_()
+    network.to_rgb.bias.data.zero_()
+    kept = network(image, shares=torch.tensor([[0.0, 0.0, 1.0]]))
+    torch.testing.assert_close(kept, image.clamp(1 / 510, 1 - 1 / 510), atol=1e-5, rtol=0)
+    assert network(image, shares=torch.tensor([[1.0, 0.0, 0.0]])).sub(0.5).abs().max() < 1e-6
+
+
+def test_rows_get_the_gradients_of_their_shares() -> None:
+    network = several_rows()
+    network(torch.rand(2, 3, 20, 24), shares=torch.tensor([[1.0, 0, 0], [0.5, 0, 0.5]])).square().sum().backward()
+    for norm in (module for module in network.modules() if isinstance(module, InstanceNorm)):
+        assert norm.weight.grad is not None
+        assert [row.any().item() for row in norm.weight.grad] == [True, False, True]
+
+
+def test_rows_in_both_ways_to_normalise() -> None:
+    x = torch.randn(2, 4, 6, 7)
+    norm = InstanceNorm(4, make_config())
+    norm.weight = nn.Parameter(torch.rand(2, 4))
+    norm.bias = nn.Parameter(torch.rand(2, 4))
+    torch.testing.assert_close(norm.normalize_each(x), norm.normalize_elementwise(x))
+
+
+def test_batch_normalisation_has_one_style() -> None:
+    with pytest.raises(ConfigError, match="several need network.norm=instance"):
+        make_config(norm="batch", rows=2)

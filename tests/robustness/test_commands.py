@@ -20,7 +20,7 @@ from omegaconf import OmegaConf
 
 from faststyle.commands.main import COMMANDS
 from faststyle.commands.terminal import Parser
-from faststyle.experiments.schema import layer_overrides
+from faststyle.experiments.schema import own_overrides
 from faststyle.resources import CONF
 from helpers import fork
 
@@ -85,7 +85,7 @@ def options_of(parser: argparse.ArgumentParser, before: Line) -> Iterator[Draw]:
 def keys_of(command: str, settings: Line) -> Iterator[Draw]:
     """Each setting, and each group of settings."""
     with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
-        composed = OmegaConf.to_container(hydra.compose(command, layer_overrides(settings)), resolve=False)
+        composed = OmegaConf.to_container(hydra.compose(command, own_overrides(settings)), resolve=False)
     assert isinstance(composed, dict)
     for key in sorted({*_flat(composed), *(path.name for path in CONF.iterdir() if path.is_dir())} - {"debug"}):
         yield lambda chance, key=key: [f"{chance.choice(['', '', '', '', '+', '++', '~'])}{key}={value(chance)}"]

@@ -25,7 +25,7 @@ def test_a_section_names_its_painting_its_figures_and_its_picture(path: Path) ->
     assert header.outcome is not None
     text = gallery.describe(path, header)
     assert text.startswith(f"## {path.stem}\n")
-    style, errors = header.recipe.style, header.outcome.evaluation
+    (style,), errors = header.recipe.styles, header.outcome.evaluation
     assert f"{style.title}, {style.artist}, {style.year} ([source]({style.source}))." in text
     assert f"ontent error {errors['content_error']:.3f}" in text
     assert f"loss.style_weight={header.recipe.loss.style_weight:g} " in text

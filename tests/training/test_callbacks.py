@@ -79,7 +79,9 @@ def test_the_bar_ends_with_an_exception_even_before_the_first_step() -> None:
 
 @pytest.mark.parametrize(("rank", "count"), [(1, 2), (0, 0)])
 def test_other_ranks_and_no_photographs_draw_nothing(rank: int, count: int, tmp_path: Path) -> None:
-    grid = SampleGrid(tmp_path / "samples", torch.zeros(count, 36, 36, 3, dtype=torch.uint8), noise(32, 40), every=2)
+    grid = SampleGrid(
+        tmp_path / "samples", torch.zeros(count, 36, 36, 3, dtype=torch.uint8), {"a": noise(32, 40)}, every=2
+    )
     trainer = SimpleNamespace(global_step=2, is_global_zero=rank == 0)
     grid.on_train_batch_end(trainer, WELL)  # type: ignore[arg-type]
     assert not list(tmp_path.iterdir())

@@ -17,19 +17,20 @@ from helpers import make_config, make_loss
 def make_module(content_error: float | None = None) -> StyleTransferModule:
     config = make_loss(content_layers={"relu1_1": 1.0})
     recipe = Recipe(
-        style=StyleConfig(name="painting", image="painting.png", size=32, file=None),
+        styles=(StyleConfig(name="painting", image="painting.png", size=32, file=None, content_error=content_error),),
         network=make_config(),
         loss=config,
         loss_network=LossNetworkConfig(architecture="vgg19", weights="default", pooling="max", normalized=False),
         data=DataConfig(root="photos", image_size=16, pack_size=18, batch_size=2, holdout=0),
         optimizer=OptimizerConfig(algorithm="adam", learning_rate=1e-3, schedule="one_cycle", warmup=0.1),
-        content_error=content_error,
+        strength=0.0,
+        tune="all",
         max_steps=10,
         seed=0,
         init=None,
     )
     loss = PerceptualLoss(build_loss_network("vgg19", ["relu1_1"]), torch.rand(1, 3, 32, 32), config)
-    return StyleTransferModule(TransformerNet(make_config()), loss, recipe)
+    return StyleTransferModule(TransformerNet(make_config()), loss, recipe, ["painting"])
 
 
 def test_only_the_network_gets_gradients_and_is_saved(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -80,11 +81,16 @@ def test_the_loss_network_sees_every_position_of_its_grid() -> None:
 @pytest.mark.parametrize("start", [0.1, 3.0])
 def test_the_style_weight_holds_the_content_error(start: float) -> None:
     """Of a network whose content error grows with the root of the style weight."""
-    balance = StyleBalance(0.9)
+    balance = StyleBalance([0.9, None])
     for _ in range(1500):
-        balance.update(start * balance.factor.sqrt())
-    assert balance.factor.item() == pytest.approx((0.9 / start) ** 2, rel=0.05)
-    assert balance.content_error.item() == pytest.approx(0.9, rel=0.05)
+        factors = balance.factors[:1]
+        balance.update(torch.tensor([0]), start * factors.sqrt(), torch.tensor([True]))
+        balance.update(
+            torch.tensor([0, 1]), torch.tensor([7.0, 7.0]), torch.tensor([False, True])
+        )  # of which none counts
+    assert balance.factors[0].item() == pytest.approx((0.9 / start) ** 2, rel=0.05)
+    assert balance.content_errors[0].item() == pytest.approx(0.9, rel=0.05)
+    assert balance.factors[1] == 1
 
 
 def test_the_balance_is_part_of_the_objective_and_of_a_checkpoint(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -93,22 +99,19 @@ def test_the_balance_is_part_of_the_objective_and_of_a_checkpoint(monkeypatch: p
     logged: dict[str, torch.Tensor] = {}
     for each in (module, plain):
         monkeypatch.setattr(each, "log_dict", lambda values, prog_bar: logged.update(values))
-    assert module.balance is not None
-    module.balance.factor.fill_(3.0)
+    module.balance.factors.fill_(3.0)
     loss = module.training_step(crops, 0)
     expected = (logged["content_loss"] + 3 * logged["style_loss"]) / 4
     torch.testing.assert_close(loss.detach(), expected)
     assert logged["style_factor"] == 3
-    assert module.balance.factor != 3
+    assert module.balance.factors != 3
     checkpoint: dict[str, object] = {}
     module.on_save_checkpoint(checkpoint)
     other = make_module(0.5)
     other.on_load_checkpoint(checkpoint)
-    assert other.balance is not None
-    assert other.balance.factor == module.balance.factor
+    assert other.balance.factors == module.balance.factors
     plain.training_step(crops, 0)
-    plain.on_save_checkpoint(without := {})
-    assert not without
+    assert plain.balance.factors == 1
 
 
 def test_noise_differs_from_step_to_step() -> None:
@@ -118,7 +121,7 @@ def test_noise_differs_from_step_to_step() -> None:
 
 
 def test_a_style_weight_that_cannot_reach_the_content_error_stays_finite() -> None:
-    balance = StyleBalance(1.0)
+    balance = StyleBalance([1.0])
     for _ in range(1000):
-        balance.update(torch.tensor(0.1))
-    assert balance.factor == FACTORS[1]
+        balance.update(torch.tensor([0]), torch.tensor([0.1]), torch.tensor([True]))
+    assert balance.factors == FACTORS[1]

@@ -13,6 +13,8 @@ from faststyle.files import check_output, replacing
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from faststyle.checkpoint import Checkpoint
+
 SMALLEST_SIZE = 32  # pixels
 
 
@@ -39,6 +41,9 @@ def parse(argv: list[str]) -> argparse.Namespace:
         "--stylized", nargs="+", type=Path, metavar="FILE", help="finished pictures of the one photograph in --images"
     )
     add("--style", required=True, type=Path, help="the painting")
+    add(
+        "--row", metavar="NAME", help="which style of a checkpoint with several; default: the one named as the painting"
+    )
     add("--images", required=True, type=Path, metavar="PATH", help="a folder of photographs, or one photograph")
     add("--loss-network", default="auto", help="auto, vgg16, vgg19, resnet50 or compact; default: vgg19 if its "
         "weights are given or cached, else compact")  # fmt: skip
@@ -110,6 +115,14 @@ def find_photographs(path: Path) -> dict[str, Path]:
     return photographs
 
 
+def one_style(checkpoint: "Checkpoint", row: str) -> "Checkpoint":
+    """The checkpoint, or its row of a name if it has several. Raises ``ConfigError``."""
+    from faststyle.inference.mixture import row_shares
+
+    shares = row_shares(checkpoint.header, row, 1.0) if checkpoint.header.styles else None
+    return checkpoint if shares is None else checkpoint.fold(shares)
+
+
 def evaluate_candidates(args: argparse.Namespace) -> None:
     """Prints a table for each candidate, and what compares them."""
     photographs = check(args)
@@ -121,14 +134,15 @@ def evaluate_candidates(args: argparse.Namespace) -> None:
     from faststyle.losses.perceptual_loss import needed_layers
     from faststyle.modeling.loss_network import choose_architecture
 
-    checkpoints = {str(name): read_checkpoint(name) for name in args.checkpoint or []}
+    row = args.row or args.style.stem
+    checkpoints = {str(name): one_style(read_checkpoint(name), row) for name in args.checkpoint or []}
     header = next((checkpoint.header for checkpoint in checkpoints.values()), None)
-    painting = header.style() if header else None
+    painting = header and (header.style(row) or header.style())
     loss = balanced_loss()
     size = args.style_size or (painting.size if painting else default_style_size())
     weight = args.style_weight
     if weight is None:
-        weight = header.style_weight() if header else None
+        weight = header.style_weight(painting.name) if header and painting else None
         weight = loss.style_weight if weight is None else weight
     images = {name: load(path, args.size) for name, path in photographs.items()}
     style = load(args.style, size)

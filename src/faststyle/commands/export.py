@@ -2,8 +2,9 @@
 
 import argparse
 from pathlib import Path
+from typing import Any
 
-from faststyle.commands.terminal import build_parser, run_parsed
+from faststyle.commands.terminal import build_parser, real, run_parsed
 from faststyle.errors import CheckpointError, ConfigError
 from faststyle.files import check_output
 
@@ -25,6 +26,12 @@ def parse(argv: list[str]) -> argparse.Namespace:
     )
     add = parser.add_argument
     add("checkpoint", help="weights (.safetensors or .ckpt), or the name of a shipped style")
+    add(
+        "--style",
+        metavar="NAME[:SHARE],...",
+        help="of several: one, or a mixture; default: all, chosen by an input of the graph",
+    )
+    add("--strength", type=real(0, 1.5), help="with --style: 0 is the photograph, 1 the style (default)")
     add("--output", required=True, type=Path, metavar="FILE", help="ends in .onnx")
     add("--overwrite", action="store_true", help="replace an existing FILE")
     return parser.parse_args(argv)
@@ -34,17 +41,28 @@ def export(args: argparse.Namespace) -> None:
     """Writes, checks, prints the largest difference of each run time that is installed."""
     from faststyle.checkpoint import read_checkpoint
     from faststyle.inference.backends import BACKENDS
+    from faststyle.inference.mixture import row_shares, style_names
     from faststyle.inference.onnx_graph import ONNX, export_onnx
 
     check_output(args.output, ONNX, overwrite=args.overwrite)
-    export_onnx(read_checkpoint(args.checkpoint), args.output)
+    checkpoint, strength = read_checkpoint(args.checkpoint), 1.0 if args.strength is None else args.strength
+    style, whole = args.style, bool(checkpoint.header.styles and not args.style)
+    if whole and args.strength is not None:
+        raise ConfigError("--strength needs --style: without it the graph has all of them")
+    shares = None if whole else row_shares(checkpoint.header, style, strength)
+    export_onnx(checkpoint if shares is None else checkpoint.fold(shares), args.output)
     if BACKENDS["torch"].installed():
-        check_against_torch(args.checkpoint, args.output)
+        first = style_names(checkpoint.header)[0] if whole else None
+        reference = {"style": first or style, "strength": strength}
+        check_against_torch(args.checkpoint, args.output, reference, {"style": first})
     print(f"{args.output}: {args.output.stat().st_size / 1e6:.2f} MB")
 
 
-def check_against_torch(checkpoint: str, exported: Path) -> None:
-    """Prints differences in 255ths. Raises ``CheckpointError`` if one is over 1 in float32."""
+def check_against_torch(
+    checkpoint: str, exported: Path, chosen: dict[str, Any], chosen_of_exported: dict[str, Any]
+) -> None:
+    """Prints differences in 255ths. Raises ``CheckpointError`` if one is over 1 in float32. chosen: what
+    ``Stylizer.load`` takes of style and strength, for either."""
     import numpy as np
 
     from faststyle.inference.backends import BACKENDS
@@ -53,15 +71,15 @@ def check_against_torch(checkpoint: str, exported: Path) -> None:
 
     random = np.random.default_rng(0)
     pictures = [random.integers(0, 256, (*size, 3), dtype=np.uint8) for size in SIZES]
-    reference = Stylizer.load(checkpoint, device="cpu", backend="torch")
+    reference = Stylizer.load(checkpoint, device="cpu", backend="torch", **chosen)
     expected = [reference.stylize(picture).astype(int) for picture in pictures]
     for name, engine in BACKENDS.items():
         if ".onnx" not in engine.suffixes or not engine.installed():
             continue
         for precision in PRECISIONS if "precision" in engine.options else PRECISIONS[:1]:
             try:
-                chosen = precision if "precision" in engine.options else None
-                stylizer = Stylizer.load(exported, backend=name, precision=chosen)
+                own = precision if "precision" in engine.options else None
+                stylizer = Stylizer.load(exported, backend=name, precision=own, **chosen_of_exported)
             except ConfigError as error:  # this CPU has no such precision
                 print(f"{name}, {precision}: {error}")
                 continue

@@ -35,6 +35,19 @@ def parse(argv: list[str]) -> argparse.Namespace:
         help="weights (.safetensors, .ckpt, or exported .onnx), or the name of a shipped style; several, with --mask",
     )
     add(
+        "--style",
+        action="append",
+        metavar="NAME[:SHARE],...",
+        help="of a checkpoint with several styles: one, or a mixture such as starry_night:0.6,great_wave:0.4; as often "
+        "as --checkpoint, or once for all",
+    )
+    add(
+        "--strength",
+        type=real(0, 1.5),
+        default=1.0,
+        help="0 is the photograph, 1 the style, more exaggerates it; of checkpoints that were trained for it",
+    )
+    add(
         "--mask",
         action="append",
         default=[],
@@ -126,7 +139,14 @@ def stylize(args: argparse.Namespace) -> int:
         "statistics": args.statistics,
         "precision": args.precision,
     }
-    stylizers = [Stylizer.load(checkpoint, **options) for checkpoint in args.checkpoint]
+    styles = args.style or [None]
+    if len(styles) not in (1, len(args.checkpoint)):
+        raise ConfigError(f"{len(args.checkpoint)} checkpoints need one --style for all, or one each")
+    styles *= len(args.checkpoint) // len(styles)
+    stylizers = [
+        Stylizer.load(checkpoint, style=style, strength=args.strength, **options)
+        for checkpoint, style in zip(args.checkpoint, styles, strict=True)
+    ]
     stylizer = Composition(stylizers, masks, feather=args.feather, color=args.preserve_color)
     megapixels = MAX_MEGAPIXELS if args.max_megapixels is None else args.max_megapixels
     options = {"size": args.size, "max_megapixels": megapixels}

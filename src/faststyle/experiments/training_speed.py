@@ -61,7 +61,7 @@ def default_step(architecture: str, photographs: Tensor) -> Step:
         optimizer.zero_grad()
         with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
             terms = loss(network(photographs), photographs)
-        terms["loss"].backward()
+        terms["loss"].mean().backward()
         optimizer.step()
         keep_freed_memory(False)  # the plain recipe's turn
 

@@ -169,7 +169,7 @@ class Distillation(LightningModule):
         photographs, then as many crops of the painting.
         """
         count = len(picture)
-        loss = self.policy.content_weight * self.content(own, first(seen, count))
+        loss = self.policy.content_weight * self.content(own, first(seen, count)).mean()
         layers = self.policy.style_layers
         for name, weight in layers.items():
             painting = seen[name][count : 2 * count].detach().transpose(0, 1).flatten(1, 2)[None]  # the crops as one
