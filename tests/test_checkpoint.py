@@ -17,7 +17,7 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from faststyle import checkpoint, formats
+from faststyle import formats
 from faststyle.checkpoint import Header, read_checkpoint, save_weights, write_tensors
 from faststyle.config import METADATA_KEY, Outcome
 from faststyle.errors import CheckpointError, ConfigError, OutputError

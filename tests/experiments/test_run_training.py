@@ -381,6 +381,6 @@ def test_a_style_of_its_own_from_a_network_of_several(train_overrides: list[str]
     more = (f"styles=[{tmp_path / 'green.png'}]", "style.size=40", f"init={base}", "name=one", f"output={own}")
     several(train_overrides, tmp_path, *more, f"run_dir={tmp_path / 'second'}")
     assert read_checkpoint(own).header.network.rows == 1
-    words = f"^tune=rows with strength needs an init with the row photograph, found red, blue$"
+    words = "^tune=rows with strength needs an init with the row photograph, found red, blue$"
     with pytest.raises(ConfigError, match=words):
         several(train_overrides, tmp_path, *more, "tune=rows", "strength=0.5", "overwrite=true")

@@ -10,14 +10,17 @@ import pytest
 import torch
 
 from faststyle import inference
-from faststyle.checkpoint import Checkpoint, read_checkpoint
+from faststyle.checkpoint import Checkpoint, Header, read_checkpoint, save_weights
 from faststyle.errors import CheckpointError, ConfigError, FaststyleError
 from faststyle.inference import tiling
 from faststyle.inference.backends import BACKENDS
 from faststyle.inference.engines import Engine, EngineOptions, OnnxRuntimeEngine, TorchEngine
+from faststyle.inference.mixture import row_shares
+from faststyle.inference.onnx_graph import export_onnx
 from faststyle.inference.stylizer import Stylizer
+from faststyle.modeling.pixels import to_image, to_pixels
 from faststyle.modeling.transformer_net import TransformerNet
-from helpers import noise
+from helpers import checkpoint_of, make_config, noise
 
 LARGE = (1200, 300)
 INSTALLED = [name for name, engine in BACKENDS.items() if engine.installed()]

@@ -50,9 +50,7 @@ def row_names(styles: Sequence[str], strength: float, tune: str, start: Checkpoi
     known = start.row_names
     rows = [name for name in known if name != PHOTOGRAPH] + [name for name in styles if name not in known]
     if strength and PHOTOGRAPH not in known:
-        raise ConfigError(
-            f"tune=rows with strength needs an init with the row {PHOTOGRAPH}, found {', '.join(known)}"
-        )
+        raise ConfigError(f"tune=rows with strength needs an init with the row {PHOTOGRAPH}, found {', '.join(known)}")
     return [*rows, *([PHOTOGRAPH] if PHOTOGRAPH in known else [])]
 
 
