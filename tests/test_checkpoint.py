@@ -54,7 +54,7 @@ def test_recipe_and_outcome_may_be_unknown(network: TransformerNet, tmp_path: Pa
 def test_a_recipe_that_cannot_be_read_is_unknown() -> None:
     known = json.loads(Header(make_config(), make_recipe(), OUTCOME).to_json())
     assert Header.from_values(known) == Header(make_config(), make_recipe(), OUTCOME)
-    for recipe in (3, {}, known["recipe"] | {"loss": {}}, known["recipe"] | {"style": None}):
+    for recipe in (3, {}, known["recipe"] | {"loss": {}}, known["recipe"] | {"styles": None}):
         assert Header.from_values(known | {"recipe": recipe}) == Header(make_config(), None, OUTCOME)
     for outcome in (3, {}, {"step": 1}):
         assert Header.from_values(known | {"outcome": outcome}) == Header(make_config(), make_recipe(), None)

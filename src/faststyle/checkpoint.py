@@ -62,7 +62,7 @@ class Header:
         return self.recipe.loss.style_weight * losses.get(factor_name(style.name, len(self.recipe.styles)), 1.0)
 
     def to_json(self) -> str:
-        known = {key: value for key, value in asdict(self).items() if value is not None}
+        known = {key: value for key, value in asdict(self).items() if value}
         return json.dumps({"format": FORMAT} | known)
 
     @classmethod

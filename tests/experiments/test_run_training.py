@@ -75,7 +75,7 @@ def test_a_run_writes_everything(train_overrides: list[str], tmp_path: Path, mon
     assert [sample.name for sample in samples] == ["step-000003.png", "step-000004.png"]
     for (picture, step), sample in zip(logged, samples, strict=True):
         with Image.open(sample) as grid:
-            assert grid.size == (48 + 4 + 36 + 4 + 36, 36 + 4 + 36)  # the style and two photographs, gaps between
+            assert grid.size == (36 + 4 + 36 + 4 + 36, 36 + 4 + 36)  # the style and two photographs, gaps between
             assert np.array_equal(np.asarray(grid), picture)
         assert sample.stem == f"step-{step:06d}"
 
@@ -313,7 +313,7 @@ def test_a_missing_package_is_told_before_anything_is_packed(
     [
         ("loss_network.weights=nowhere.pth", LossNetworkError, "loss_network.weights: no file nowhere.pth"),
         ("loss.style_layers=[relu7_1]", LossNetworkError, "unknown layer relu7_1; known: conv1_1"),
-        ("init=starry_night", ConfigError, "init: .*starry_night.* has another network"),
+        ("init=starry_night", ConfigError, "init: another network"),
     ],
 )
 def test_what_cannot_be_built_is_told_before_anything_is_packed(

@@ -25,7 +25,7 @@ def settings(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainCon
 
 def test_inputs_are_opened(settings: TrainConfig, photos: Path) -> None:
     inputs = check_inputs(settings)
-    assert inputs.style.size == (32, 43)
+    assert {name: style.size for name, style in inputs.styles.items()} == {"painting": (32, 43)}
     assert len(inputs.photographs.names) == 6
     assert inputs.preview is None
     assert inputs.weights_path == Path(settings.run_dir) / "painting.safetensors"
@@ -41,6 +41,8 @@ def test_resume_auto_and_a_shipped_style_to_start_from_need_no_file(settings: Tr
 
 def change(settings: TrainConfig, key: str, value: str | None) -> TrainConfig:
     group, _, name = key.rpartition(".")
+    if group == "style":
+        return replace(settings, styles=[replace(settings.styles[0], **{name: value})])
     if group:
         return replace(settings, **{group: replace(getattr(settings, group), **{name: value})})
     return replace(settings, **{name: value})
@@ -95,4 +97,4 @@ def test_no_source_is_replaced(settings: TrainConfig, tmp_path: Path) -> None:
 
 def test_a_name_too_long_is_told_before_the_work(settings: TrainConfig) -> None:
     with pytest.raises(OutputError, match="output: cannot write .*: File name too long"):
-        check_inputs(replace(settings, style=replace(settings.style, name="a" * 250)))
+        check_inputs(replace(settings, name="a" * 250))

@@ -207,7 +207,7 @@ def test_every_style_term_reaches_the_picture(vgg: LossNetwork, name: str) -> No
     changes = {"statistic": name if name in STYLE_LOSSES else "gram"}
     weights = {"content_weight": 0.0, "style_weight": 0.0, weight: 1.0}
     picture = IMAGES.clone().requires_grad_()
-    losses = build_loss(vgg, **changes, **weights)(picture, IMAGES)
+    losses = build_loss(vgg, **changes, **weights)(picture[:1], IMAGES[:1])
     losses["loss"].backward()
     assert losses["loss"] == losses[weight.replace("weight", "loss")] > 0
     assert picture.grad is not None
