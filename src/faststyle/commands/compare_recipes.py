@@ -97,7 +97,7 @@ def compare_recipes(args: argparse.Namespace) -> None:
     """Trains what is missing, measures all, prints the table."""
     files = check(args)
     from faststyle.evaluation.metrics import build_measure
-    from faststyle.experiments.recipe_comparison import as_plain, compare, sheet, table, train_for
+    from faststyle.experiments.recipe_comparison import as_plain, compare, sheet, table, train_for, trained_networks
     from faststyle.experiments.schema import balanced_loss, default_style_size
     from faststyle.imaging.images import write_picture
     from faststyle.imaging.reading import read_picture
@@ -116,12 +116,13 @@ def compare_recipes(args: argparse.Namespace) -> None:
             name: train_for(args.cpu_seconds, [*shared, *shlex.split(overrides)], args.output / painting / name)
             for name, overrides in args.recipe
         }
-        picture, order[painting] = sheet(read_picture(file), photographs, trainings, seed=args.blind)
+        networks = trained_networks(trainings, painting)
+        picture, order[painting] = sheet(read_picture(file), photographs, networks, seed=args.blind)
         write_picture(sheet_path(args.output, file), picture)
         style = load(file, style_size)
         measure = build_measure(architecture, style, loss, weights=args.weights, style_weight=args.style_weight)
         results[painting] = compare(
-            trainings, photographs, measure, style_weight=args.style_weight, iterations=args.iterations
+            trainings, networks, photographs, measure, style_weight=args.style_weight, iterations=args.iterations
         )
     report = {"loss_network": architecture, "size": args.size, "rows": order, "paintings": as_plain(results)}
     with replacing(args.output / "figures.json") as path:

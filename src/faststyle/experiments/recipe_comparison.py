@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 from torch import Tensor
 from tqdm import tqdm
 
@@ -25,8 +26,9 @@ from faststyle.evaluation.candidates import (
 from faststyle.evaluation.metrics import Evaluation, Measure
 from faststyle.files import replacing
 from faststyle.imaging.images import Picture, contact_sheet
-from faststyle.inference.stylizer import Stylizer
+from faststyle.inference.mixture import row_shares
 from faststyle.modeling.pixels import to_pixels
+from faststyle.modeling.transformer_net import TransformerNet
 
 log = logging.getLogger(__name__)
 
@@ -85,8 +87,19 @@ class Result:
     candidate: Candidate
 
 
+def trained_networks(trainings: Mapping[str, Training], style: str) -> dict[str, TransformerNet]:
+    """The network of each recipe; of one with several rows, that of ``style``."""
+    networks = {}
+    for name, training in trainings.items():
+        weights = read_checkpoint(training.weights)
+        shares = row_shares(weights.header, style if weights.header.styles else None, strength=1)
+        networks[name] = (weights if shares is None else weights.fold(shares)).build_network()
+    return networks
+
+
 def compare(
     trainings: Mapping[str, Training],
+    networks: Mapping[str, TransformerNet],
     photographs: Mapping[str, Tensor],
     measure: Measure,
     *,
@@ -95,7 +108,6 @@ def compare(
 ) -> dict[str, Result]:
     """Measures the recipes of one painting on every photograph, (1, 3, H, W) in [0, 1]. iterations: of image
     optimisation, whose objective with ``style_weight`` gives the equivalent ones; 0 for none."""
-    networks = {name: read_checkpoint(training.weights).build_network() for name, training in trainings.items()}
     candidates = measure_candidates(networks, photographs, measure, None)
     if iterations:
         curves = optimize_all(measure, photographs, iterations=iterations).curves
@@ -126,20 +138,19 @@ def table(results: Mapping[str, Mapping[str, Result]], iterations: int) -> str:
 
 
 def sheet(
-    painting: Picture, photographs: Mapping[str, Tensor], trainings: Mapping[str, Training], *, seed: int | None
+    painting: Picture, photographs: Mapping[str, Tensor], networks: Mapping[str, TransformerNet], *, seed: int | None
 ) -> tuple[Picture, list[str]]:
     """A row for each recipe below the photographs, and the recipes' names in the order of the rows.
 
     seed: shuffles them, for whoever wants to judge blindly.
     """
-    names = list(trainings)
+    names = list(networks)
     if seed is not None:
         np.random.default_rng(seed).shuffle(names)
-    pictures = [to_pixels(photograph)[0].numpy() for photograph in photographs.values()]
-    rows = [[*pictures, painting.rgb]]
+    rows = [[*(to_pixels(photograph)[0].numpy() for photograph in photographs.values()), painting.rgb]]
     for name in tqdm(names, desc="drawing", unit="recipe"):
-        stylizer = Stylizer.load(trainings[name].weights, device="cpu")
-        rows.append([stylizer.stylize(picture) for picture in pictures])
+        with torch.inference_mode():
+            rows.append([to_pixels(networks[name](photograph))[0].numpy() for photograph in photographs.values()])
     return contact_sheet(rows), names
 
 
