@@ -44,7 +44,7 @@ def test_a_table_a_sheet_and_all_figures(
 ) -> None:
     output = tmp_path / "out"
     assert call("compare-recipes", *arguments(photos, output)) == 0
-    shared = [f"style.image={photos / '0.jpg'}", "style.size=64", f"data.root={photos}"]
+    shared = [f"style.image={photos / '0.jpg'}", "style.size=64", f"data.root={photos}", "init=null"]
     assert asked[:4] == [(shared, 1), (shared, 5), (shared, 45), (shared, 400)]
     assert asked[4] == ([*shared, "loss.style_weight=5", "seed=1"], 1)
     lines = [line.split(" | ") for line in capsys.readouterr().out.splitlines() if line.startswith("| ")]

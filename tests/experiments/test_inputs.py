@@ -1,11 +1,16 @@
 """What a user gives."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from faststyle.checkpoint import read_checkpoint
 from faststyle.errors import CheckpointError, ImageError, OutputError
-from faststyle.experiments.inputs import hold, load_style, naming
+from faststyle.experiments import inputs
+from faststyle.experiments.application import compose_settings
+from faststyle.experiments.inputs import choose_init, hold, load_style, naming
+from faststyle.experiments.schema import TrainConfig
 from helpers import run
 
 
@@ -41,6 +46,21 @@ def test_an_error_inside_is_named_and_of_its_kind() -> None:
         raise KeyError("a")
     with naming("init"):
         pass
+
+
+def test_auto_starts_from_the_shipped_paintings_where_the_network_is_like_theirs(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    network = replace(read_checkpoint("paintings").header.network, rows=1, keeps=False)
+    assert (
+        compose_settings("train", TrainConfig, ["style.image=a.jpg", "run_dir=run"]).network == network
+    )  # the default
+    assert choose_init("auto", network) == "paintings"
+    assert choose_init("auto", replace(network, upsample="nearest")) is None
+    assert choose_init("the_scream", network) == "the_scream"
+    assert choose_init(None, network) is None
+    monkeypatch.setattr(inputs, "PAINTINGS", tmp_path / "nowhere.safetensors")
+    assert choose_init("auto", network) is None
 
 
 def test_a_run_folder_is_one_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

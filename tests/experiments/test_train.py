@@ -19,7 +19,7 @@ from helpers import noise
 def settings(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainConfig:
     folder = tmp_path_factory.mktemp("train")
     Image.fromarray(noise(48, 64)).save(folder / "painting.png")
-    overrides = [f"style.image={folder / 'painting.png'}", "style.size=32", f"data.root={photos}"]
+    overrides = [f"style.image={folder / 'painting.png'}", "style.size=32", f"data.root={photos}", "init=null"]
     return compose_settings("train", TrainConfig, [*overrides, f"run_dir={folder / 'run'}"])
 
 
@@ -35,8 +35,9 @@ def test_inputs_are_opened(settings: TrainConfig, photos: Path) -> None:
     assert named.weights_path == Path("other/w.safetensors")
 
 
-def test_resume_auto_and_a_shipped_style_to_start_from_need_no_file(settings: TrainConfig) -> None:
-    check_inputs(replace(settings, resume="auto", init="starry_night"))
+@pytest.mark.parametrize("init", ["starry_night", "paintings", "pointillism"])
+def test_resume_auto_and_a_shipped_style_to_start_from_need_no_file(init: str, settings: TrainConfig) -> None:
+    check_inputs(replace(settings, resume="auto", init=init))
 
 
 def change(settings: TrainConfig, key: str, value: str | None) -> TrainConfig:

@@ -36,7 +36,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
     )
     add = parser.add_argument
     add("--recipe", nargs=2, action="append", required=True, metavar=("NAME", "OVERRIDES"),
-        help="overrides of faststyle train, in quotes")  # fmt: skip
+        help="overrides of faststyle train, in quotes; init=null unless given")  # fmt: skip
     add("--paintings", nargs="+", type=Path, default=PAINTINGS, metavar="FILE", help="default: the four in paintings/")
     add(
         "--style-size",
@@ -111,7 +111,7 @@ def compare_recipes(args: argparse.Namespace) -> None:
     results, order = {}, {}
     for file in args.paintings:
         painting = file.stem
-        shared = [f"style.image={file}", f"style.size={style_size}", f"data.root={args.data}"]
+        shared = [f"style.image={file}", f"style.size={style_size}", f"data.root={args.data}", "init=null"]
         trainings = {
             name: train_for(args.cpu_seconds, [*shared, *shlex.split(overrides)], args.output / painting / name)
             for name, overrides in args.recipe

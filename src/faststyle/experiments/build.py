@@ -33,8 +33,11 @@ FIRST_WEIGHT, KEEP = "down.0.convolution.weight", "keep"
 
 def read_start(init: str | None) -> Checkpoint | None:
     """The weights that ``init=FILE`` names. Raises ``CheckpointError``."""
+    if not init:
+        return None
+    log.info("starts from %s", init)
     with naming("init"):
-        return read_checkpoint(init) if init else None
+        return read_checkpoint(init)
 
 
 def row_names(styles: Sequence[str], strength: float, tune: str, start: Checkpoint | None) -> list[str]:

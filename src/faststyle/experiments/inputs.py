@@ -3,15 +3,19 @@
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from faststyle.checkpoint import read_checkpoint
 from faststyle.errors import FaststyleError, ImageError, OutputError
 from faststyle.experiments.schema import DistillConfig, TrainConfig
 from faststyle.files import check_output
 from faststyle.imaging.images import Picture, resize_shorter_side
 from faststyle.imaging.reading import read_picture
+from faststyle.network_config import NetworkConfig
+from faststyle.resources import PAINTINGS
 
 RANKS = ("RANK", "LOCAL_RANK", "SLURM_PROCID")  # by which a process knows that it is not the first of its training
 
@@ -45,6 +49,15 @@ def naming(key: str) -> Iterator[None]:
         yield
     except FaststyleError as error:
         raise type(error)(f"{key}: {error}") from error
+
+
+def choose_init(init: str | None, network: NetworkConfig) -> str | None:
+    """``init``; for ``auto`` the shipped paintings if ``network`` is like theirs but for its rows, else None."""
+    if init != "auto":
+        return init
+    theirs = read_checkpoint(PAINTINGS).header.network if PAINTINGS.is_file() else None
+    alike = theirs and replace(theirs, rows=network.rows, keeps=network.keeps) == network
+    return PAINTINGS.stem if alike else None
 
 
 def choose_output(

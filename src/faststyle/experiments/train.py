@@ -1,18 +1,17 @@
 """From settings to the weights of a style. Nothing heavy is imported before the settings have been checked."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from faststyle.checkpoint import WEIGHTS
+from faststyle.checkpoint import WEIGHTS, find_style
 from faststyle.errors import CheckpointError
-from faststyle.experiments.inputs import check_run_folder, choose_output, hold, load_style, naming
+from faststyle.experiments.inputs import check_run_folder, choose_init, choose_output, hold, load_style, naming
 from faststyle.experiments.schema import TrainConfig
 from faststyle.imaging.images import Picture
 from faststyle.imaging.reading import read_picture
-from faststyle.resources import find_weights
 from faststyle.training.sources import Photographs, open_source
 
 REPLACED = ("preview.png", "samples/step-*.png", "checkpoints/step-*.ckpt")  # in the run folder
@@ -34,6 +33,7 @@ def train(settings: TrainConfig) -> Path:
     Every setting and its meaning stands in ``conf/``. Raises a ``FaststyleError`` on anything that a user can mend,
     ``SystemExit`` with 128 + the signal's number after a signal, when checkpoint and weights have been written.
     """
+    settings = replace(settings, init=choose_init(settings.init, settings.network))
     inputs = check_inputs(settings)
     from faststyle.experiments.run_training import run_training  # seconds: torch, Lightning
 
@@ -44,7 +44,8 @@ def train(settings: TrainConfig) -> Path:
 def check_inputs(settings: TrainConfig) -> Inputs:
     """Opens what is named in ``settings``. Raises a ``FaststyleError`` that names the setting."""
     with naming("init"):
-        if settings.init and not find_weights(settings.init).is_file():
+        init = find_style(settings.init)[0] if settings.init else None
+        if init and not init.is_file():
             raise CheckpointError(f"no checkpoint {settings.init}")
     if settings.resume not in (None, "auto") and not Path(settings.resume).is_file():
         raise CheckpointError(f"resume: no checkpoint {settings.resume}")
@@ -54,9 +55,9 @@ def check_inputs(settings: TrainConfig) -> Inputs:
         preview = read_picture(settings.preview).rgb if settings.preview else None
     default = Path(settings.run_dir) / f"{settings.name}.safetensors"
     overwrite = settings.overwrite or settings.resume is not None
-    init = str(find_weights(settings.init)) if settings.init else None
-    weights, root = settings.loss_network.weights, settings.data.root
-    sources = [*filter(None, (init, settings.preview, root, weights, *(style.image for style in settings.styles)))]
+    images = (style.image for style in settings.styles)
+    given = (init and str(init), settings.preview, settings.data.root, settings.loss_network.weights, *images)
+    sources = [*filter(None, given)]
     check_run_folder(settings.run_dir, REPLACED, sources)
     weights_path = choose_output(settings.output, default, WEIGHTS, overwrite=overwrite, sources=sources)
     return Inputs(styles, photographs, preview, weights_path)
