@@ -71,6 +71,19 @@ def test_style_weight_and_size_are_the_first_checkpoints_unless_given(
         assert sizes == [32, expected[1]]
 
 
+def test_a_style_of_several_at_some_strengths(photo: Path, tmp_path: Path) -> None:
+    arguments = ("--style", photo, "--images", photo, "--loss-network", "compact", "--size", 64, "--iterations", 0)
+    report = tmp_path / "report.json"
+    named = ("--row", "the_scream", "--strength", 0, 0.5, 1, "--json", report)
+    assert call("evaluate", "--checkpoint", "paintings", *arguments, *named) == 0
+    found = json.loads(report.read_text())["candidates"]
+    errors = [found[f"paintings at {strength}"]["first"]["mean"]["content_error"] for strength in ("0", "0.5", "1")]
+    assert errors[0] < errors[1] < errors[2]
+    assert errors[0] < 0.1
+    assert call("evaluate", "--checkpoint", "starry_night", *arguments, "--strength", 0.5) == 2
+    assert call("evaluate", "--checkpoint", "paintings", *arguments) == 2  # no row of the painting's name
+
+
 def test_pictures_of_the_same_name_in_two_folders(photos: Path, tmp_path: Path) -> None:
     for folder in ("a", "b"):
         (tmp_path / "in" / folder).mkdir(parents=True)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from faststyle.commands.terminal import build_parser, pixels, real, run_parsed, whole
+from faststyle.config import STRENGTHS
 from faststyle.errors import ConfigError, ImageError
 from faststyle.files import check_output, replacing
 
@@ -43,6 +44,13 @@ def parse(argv: list[str]) -> argparse.Namespace:
     add("--style", required=True, type=Path, help="the painting")
     add(
         "--row", metavar="NAME", help="which style of a checkpoint with several; default: the one named as the painting"
+    )
+    add(
+        "--strength",
+        nargs="+",
+        type=real(*STRENGTHS),
+        default=[1.0],
+        help="of checkpoints that were trained for it; several are candidates each",
     )
     add("--images", required=True, type=Path, metavar="PATH", help="a folder of photographs, or one photograph")
     add("--loss-network", default="auto", help="auto, vgg16, vgg19, resnet50 or compact; default: vgg19 if its "
@@ -115,11 +123,11 @@ def find_photographs(path: Path) -> dict[str, Path]:
     return photographs
 
 
-def one_style(checkpoint: "Checkpoint", row: str) -> "Checkpoint":
+def one_style(checkpoint: "Checkpoint", row: str, strength: float) -> "Checkpoint":
     """The checkpoint, or its row of a name if it has several. Raises ``ConfigError``."""
     from faststyle.inference.mixture import row_shares
 
-    shares = row_shares(checkpoint.header, row, 1.0) if checkpoint.header.styles else None
+    shares = row_shares(checkpoint.header, row if checkpoint.header.styles else None, strength)
     return checkpoint if shares is None else checkpoint.fold(shares)
 
 
@@ -135,7 +143,11 @@ def evaluate_candidates(args: argparse.Namespace) -> None:
     from faststyle.modeling.loss_network import choose_architecture
 
     row = args.row or args.style.stem
-    checkpoints = {str(name): one_style(read_checkpoint(name), row) for name in args.checkpoint or []}
+    checkpoints: dict[str, Checkpoint] = {}
+    for name in args.checkpoint or []:
+        for strength in args.strength:
+            candidate = str(name) if len(args.strength) == 1 else f"{name} at {strength:g}"
+            checkpoints[candidate] = one_style(read_checkpoint(name), row, strength)
     header = next((checkpoint.header for checkpoint in checkpoints.values()), None)
     painting = header and (header.style(row) or header.style())
     loss = balanced_loss()

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from faststyle.commands.terminal import build_parser, real, run_parsed
+from faststyle.config import STRENGTHS
 from faststyle.errors import CheckpointError, ConfigError
 from faststyle.files import check_output
 
@@ -31,7 +32,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
         metavar="NAME[:SHARE],...",
         help="of several: one, or a mixture; default: all, chosen by an input of the graph",
     )
-    add("--strength", type=real(0, 1.5), help="with --style: 0 is the photograph, 1 the style (default)")
+    add("--strength", type=real(*STRENGTHS), help="with --style: 0 is the photograph, 1 the style (default)")
     add("--output", required=True, type=Path, metavar="FILE", help="ends in .onnx")
     add("--overwrite", action="store_true", help="replace an existing FILE")
     return parser.parse_args(argv)

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from faststyle.commands.terminal import build_parser, pixels, real, run_parsed
-from faststyle.config import MOST_SIDE
+from faststyle.config import MOST_SIDE, STRENGTHS
 from faststyle.errors import ConfigError, ImageError
 from faststyle.inference.backends import AUTO, BACKENDS, DEVICES, OPTIONS
 from faststyle.signals import Interruption
@@ -43,7 +43,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
     )
     add(
         "--strength",
-        type=real(0, 1.5),
+        type=real(*STRENGTHS),
         default=1.0,
         help="0 is the photograph, 1 the style, more exaggerates it; of checkpoints that were trained for it",
     )

@@ -7,10 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faststyle.checkpoint import Header
-from faststyle.config import PHOTOGRAPH
+from faststyle.config import PHOTOGRAPH, STRENGTHS
 from faststyle.errors import ConfigError, between
-
-STRENGTHS = (0.0, 1.5)
 
 
 def parse_style(text: str) -> dict[str, float]:
