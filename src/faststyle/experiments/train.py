@@ -56,8 +56,8 @@ def check_inputs(settings: TrainConfig) -> Inputs:
     default = Path(settings.run_dir) / f"{settings.name}.safetensors"
     overwrite = settings.overwrite or settings.resume is not None
     images = (style.image for style in settings.styles)
-    given = (init and str(init), settings.preview, settings.data.root, settings.loss_network.weights, *images)
-    sources = [*filter(None, given)]
+    given = (init, settings.preview, settings.data.root, settings.loss_network.weights, *images)
+    sources = [str(path) for path in given if path]
     check_run_folder(settings.run_dir, REPLACED, sources)
     weights_path = choose_output(settings.output, default, WEIGHTS, overwrite=overwrite, sources=sources)
     return Inputs(styles, photographs, preview, weights_path)
