@@ -26,6 +26,7 @@ TERMS = (*LAYER_TERMS, "tv", "checkerboard")
 
 PHOTOGRAPH = "photograph"  # the row of a network that gives the photograph back
 STRENGTHS = (0.0, 1.5)  # of a style: 0 is the photograph, 1 what was trained
+STROKE_SIZES = (0.5, 2.0)  # 1 is what was trained
 TUNES = ("all", "rows")  # what a training changes: the whole network, or the rows of styles that ``init`` lacks
 
 OPTIMIZERS = ("muon", "adam")

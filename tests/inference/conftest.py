@@ -47,3 +47,14 @@ def by_pytorch() -> Callable[[TransformerNet, Picture], Picture]:
             return to_pixels(network(to_image(photograph)))[0].numpy()
 
     return stylize
+
+
+@pytest.fixture(scope="session")
+def several() -> Checkpoint:
+    """Two styles and the photograph in one network."""
+    torch.manual_seed(0)
+    network = TransformerNet(make_config(rows=3, keeps=True, patch=2, noise=2))
+    for name, parameter in network.named_parameters():
+        if name in network.config.row_tensors:
+            parameter.data.uniform_(0.5, 1.5)
+    return Checkpoint(Header(network.config, styles=("a", "b", "photograph")), checkpoint_of(network).tensors)

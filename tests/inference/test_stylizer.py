@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from faststyle import inference
-from faststyle.checkpoint import Checkpoint, Header, read_checkpoint, save_weights
+from faststyle.checkpoint import Checkpoint, read_checkpoint, save_weights
 from faststyle.errors import CheckpointError, ConfigError, FaststyleError
 from faststyle.inference import tiling
 from faststyle.inference.backends import BACKENDS
@@ -20,7 +20,7 @@ from faststyle.inference.onnx_graph import export_onnx
 from faststyle.inference.stylizer import Stylizer
 from faststyle.modeling.pixels import to_image, to_pixels
 from faststyle.modeling.transformer_net import TransformerNet
-from helpers import checkpoint_of, make_config, noise
+from helpers import noise
 
 LARGE = (1200, 300)
 INSTALLED = [name for name, engine in BACKENDS.items() if engine.installed()]
@@ -217,16 +217,6 @@ def test_a_picture_that_fits_nowhere_is_one_line(tiny_style: Path) -> None:
 
 
 # a network of several styles
-
-
-@pytest.fixture(scope="module")
-def several() -> Checkpoint:
-    torch.manual_seed(0)
-    network = TransformerNet(make_config(rows=3, keeps=True, patch=2, noise=2))
-    for name, parameter in network.named_parameters():
-        if name in network.config.row_tensors:
-            parameter.data.uniform_(0.5, 1.5)
-    return Checkpoint(Header(network.config, styles=("a", "b", "photograph")), checkpoint_of(network).tensors)
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

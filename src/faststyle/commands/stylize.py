@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from faststyle.commands.terminal import build_parser, pixels, real, run_parsed
-from faststyle.config import MOST_SIDE, STRENGTHS
+from faststyle.config import MOST_SIDE, STRENGTHS, STROKE_SIZES
 from faststyle.errors import ConfigError, ImageError
 from faststyle.inference.backends import AUTO, BACKENDS, DEVICES, OPTIONS
 from faststyle.signals import Interruption
@@ -46,6 +46,12 @@ def parse(argv: list[str]) -> argparse.Namespace:
         type=real(*STRENGTHS),
         default=1.0,
         help="0 is the photograph, 1 the style, more exaggerates it; of checkpoints that were trained for it",
+    )
+    add(
+        "--stroke-size",
+        type=real(*STROKE_SIZES),
+        default=1.0,
+        help="of the strokes and forms: 2 are twice as large, 0.5 half as large (four times the work)",
     )
     add(
         "--mask",
@@ -118,6 +124,7 @@ def stylize(args: argparse.Namespace) -> int:
     from faststyle.imaging.sample_photos import sample_photograph
     from faststyle.inference.batch import plan, repair_manifest, stylize_file, stylize_files
     from faststyle.inference.masking import Composition
+    from faststyle.inference.strokes import Strokes
     from faststyle.inference.stylizer import Stylizer
 
     inputs = [*args.inputs, *([sample_photograph(args.sample)] if args.sample else [])]
@@ -143,10 +150,11 @@ def stylize(args: argparse.Namespace) -> int:
     if len(styles) not in (1, len(args.checkpoint)):
         raise ConfigError(f"{len(args.checkpoint)} checkpoints need one --style for all, or one each")
     styles *= len(args.checkpoint) // len(styles)
-    stylizers = [
+    loaded = [
         Stylizer.load(checkpoint, style=style, strength=args.strength, **options)
         for checkpoint, style in zip(args.checkpoint, styles, strict=True)
     ]
+    stylizers = loaded if args.stroke_size == 1 else [Strokes(stylizer, args.stroke_size) for stylizer in loaded]
     stylizer = Composition(stylizers, masks, feather=args.feather, color=args.preserve_color)
     megapixels = MAX_MEGAPIXELS if args.max_megapixels is None else args.max_megapixels
     options = {"size": args.size, "max_megapixels": megapixels}

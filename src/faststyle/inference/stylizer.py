@@ -30,6 +30,8 @@ class Stylizer:
     def __init__(self, engine: Engine, open_strips: Callable[[], Engine] | None = None) -> None:
         self.engine, self.open_strips = engine, open_strips
         self.strips_engine: Engine | None = None
+        self.style: str | Mapping[str, float] | None = None
+        self.strength = 1.0
         self.opening = Lock()
 
     @property
@@ -49,7 +51,9 @@ class Stylizer:
         photograph, 1 the style; up to 1.5. Raises ``ConfigError`` on what the file does not have.
         """
         shares, open_strips = row_shares(self.header, style, strength), self.open_strips
-        return Stylizer(self.engine.with_shares(shares), open_strips and (lambda: open_strips().with_shares(shares)))
+        other = Stylizer(self.engine.with_shares(shares), open_strips and (lambda: open_strips().with_shares(shares)))
+        other.style, other.strength = style, strength
+        return other
 
     @classmethod
     def load(
