@@ -59,7 +59,7 @@ def test_the_command_is_the_one_that_works_there(installed: ModuleType) -> None:
 def test_shipped_styles_have_a_picture_each() -> None:
     assert {path.stem for path in shipped_styles()} >= {"starry_night", "great_wave"}
     assert shipped_styles() == sorted(shipped_styles())
-    assert all(style_picture(path).is_file() for path in shipped_styles())
+    assert all(style_picture(path.stem).is_file() for path in shipped_styles())
 
 
 def test_weights_are_found_by_name_or_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

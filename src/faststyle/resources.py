@@ -30,9 +30,9 @@ def shipped_styles() -> list[Path]:
     return sorted(path for path in CHECKPOINTS.glob("*.safetensors") if path != PAINTINGS)
 
 
-def style_picture(weights: Path) -> Path:
+def style_picture(name: str) -> Path:
     """What a shipped style makes of the sample photographs."""
-    return weights.parent / "images" / f"{weights.stem}.jpg"
+    return CHECKPOINTS / "images" / f"{name}.jpg"
 
 
 def find_weights(name: str | Path) -> Path:

@@ -17,11 +17,12 @@ def test_every_shipped_style_has_a_line_with_its_painting_and_picture(capsys: py
         style = read_checkpoint(path).header.style()
         assert style is not None
         assert f" {style.title}, {style.artist}, {style.year} " in line
-        assert line.endswith(f" {style_picture(path)}")
-        assert style_picture(path).is_file()
+        assert line.endswith(f" {style_picture(path.stem)}")
+        assert style_picture(path.stem).is_file()
     header = read_checkpoint(PAINTINGS).header
     assert [line.split()[0] for line in rows[1:]] == list(header.styles[:-1])
     assert len(rows[1:]) >= 16
+    assert all(Path(line.split()[-1]).is_file() for line in rows[1:])
     assert all(f" {style.title}, " in line for style, line in zip(header.recipe.styles, rows[1:], strict=True))  # type: ignore[union-attr]
 
 

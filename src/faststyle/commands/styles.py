@@ -24,13 +24,13 @@ def styles(args: argparse.Namespace) -> None:
     from faststyle.resources import PAINTINGS, shipped_styles, style_picture
 
     for path in shipped_styles():
-        print(f"{path.stem:26} {describe(read_checkpoint(path).header.style()):60} {style_picture(path)}")
+        print(f"{path.stem:26} {describe(read_checkpoint(path).header.style()):60} {style_picture(path.stem)}")
     if not PAINTINGS.is_file():
         return
     header = read_checkpoint(PAINTINGS).header
     print(f"\nof --checkpoint {PAINTINGS.stem}, by --style NAME, also mixed and with --strength:")
     for name in style_names(header):
-        print(f"{name:26} {describe(header.style(name))}")
+        print(f"{name:26} {describe(header.style(name)):60} {style_picture(name)}")
 
 
 def describe(style: "StyleConfig | None") -> str:
