@@ -347,13 +347,17 @@ def several(train_overrides: list[str], tmp_path: Path, *overrides: str) -> Path
     return run(*rest, *overrides)
 
 
-def test_rows_that_are_added_leave_every_other_style_as_it_is(train_overrides: list[str], tmp_path: Path) -> None:
+def test_rows_that_are_added_leave_every_other_style_as_it_is(
+    train_overrides: list[str], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
     paintings = [str(tmp_path / f"{name}.png") for name in ("red", "blue", "green")]
     base, added = tmp_path / "base.safetensors", tmp_path / "added.safetensors"
     first = f"styles=[{paintings[0]}@32,{paintings[1]}]"
     several(train_overrides, tmp_path, first, "style.size=40", "strength=0.5", f"output={base}", "name=two")
     more = (f"styles=[{paintings[2]}]", "style.size=40", "strength=0.5", f"init={base}", "tune=rows", "name=one")
     several(train_overrides, tmp_path, *more, f"output={added}", f"run_dir={tmp_path / 'second'}")
+    assert f"--checkpoint {added} --style green --output" in caplog.text
     before, after = read_checkpoint(base), read_checkpoint(added)
     assert before.header.styles == ("red@32", "blue", "photograph")
     assert after.header.styles == ("red@32", "blue", "green", "photograph")

@@ -54,7 +54,7 @@ NORMALIZATION_PICTURES = 64
 
 RESUMED = ("state_dict", "optimizer_states", "lr_schedulers", "loops")  # what Lightning goes on from
 
-APPLY = f"apply the style: {COMMAND} stylize photo.jpg --checkpoint %s --output styled.jpg"
+APPLY = f"apply the style: {COMMAND} stylize photo.jpg --checkpoint %s%s --output styled.jpg"
 TRAIN_ON_COCO = (
     f"train on COCO 2017 (18 GB): {COMMAND} prepare-coco && {COMMAND} train style.image=painting.jpg data=coco2017"
 )
@@ -110,7 +110,7 @@ def run_training(settings: TrainConfig, inputs: Inputs) -> Path:
         save_weights(inputs.weights_path, network, recipe, outcome, rows)
         if inputs.preview is not None:
             draw_preview(run_dir / "preview.png", inputs.preview, paintings, inputs.weights_path)
-        log.info(APPLY, inputs.weights_path)
+        log.info(APPLY, inputs.weights_path, f" --style {names[0]}" if len(rows) > 1 else "")
         if settings.data.root == SAMPLE_SOURCE:
             log.info(TRAIN_ON_COCO)
     signals.leave(trainer)
