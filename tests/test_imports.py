@@ -40,6 +40,7 @@ RULES = {
     "evaluation": Rule(INFERENCE | {"inference", "losses", "optimization"}, TRAINING_ONLY),
     "training": Rule(INFERENCE | {"losses", "evaluation"}, {"hydra", "omegaconf"}),
     "experiments": Rule(INFERENCE | {"inference", "losses", "optimization", "evaluation", "training"}, set()),
+    "app": Rule(INFERENCE | {"inference"}, TRAINING_ONLY | {"torch"}),
     "commands": Rule(
         INFERENCE | {"inference", "losses", "optimization", "evaluation", "training", "experiments"}, TRAINING_ONLY
     ),

@@ -173,8 +173,8 @@ def its_summary_is_in_the_help(command: str, capsys: Capture) -> bool:
 
 
 def what_it_needs_is_in_the_extra(command: str, capsys: Capture) -> bool:
-    """Named ``train``, as the message below says."""
-    extra = set(map(name_of, PROJECT["optional-dependencies"]["train"]))
+    """That which the message below names."""
+    extra = set(map(name_of, PROJECT["optional-dependencies"][COMMANDS[command].extra]))
     return all(set(made_by().get(name, ["?"])) <= extra for name in COMMANDS[command].needs)
 
 
@@ -186,7 +186,7 @@ def what_it_needs_is_checked_before_it_is_imported(command: str, capsys: Capture
             patch.delitem(sys.modules, module, raising=False)
             patch.setattr(importlib.util, "find_spec", lambda name: None if name == missing else find_spec(name))  # noqa: B023
             code, printed = call(command, "--help"), capsys.readouterr()
-            line = f"error: faststyle {command} needs {missing}: pip install 'faststyle[train]'\n"
+            line = f"error: faststyle {command} needs {missing}: pip install 'faststyle[{COMMANDS[command].extra}]'\n"
             kept.append((code, *printed, module in sys.modules) == (2, "", line, False))
     return all(kept)
 

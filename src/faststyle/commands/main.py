@@ -20,14 +20,16 @@ TRAINING = ("torch", "torchvision", "pytorch_lightning", "hydra")
 
 @dataclass(frozen=True)
 class Command:
-    """summary: for ``--help``. needs: packages besides those for applying a style, all of the extra ``train``."""
+    """summary: for ``--help``. needs: packages besides those for applying a style, all of ``extra``."""
 
     summary: str
     needs: tuple[str, ...] = ()
+    extra: str = "train"
 
 
 COMMANDS = {
     "stylize": Command("apply a style to pictures"),
+    "app": Command("serve a page in the browser that applies styles", ("streamlit",), "app"),
     "styles": Command("list the shipped styles"),
     "train": Command("train a style", TRAINING),
     "optimize": Command("paint one photograph by image optimisation", TRAINING),
@@ -121,4 +123,5 @@ def _help() -> str:
 def _check_installed(command: str) -> None:
     missing = [name for name in COMMANDS[command].needs if importlib.util.find_spec(name) is None]
     if missing:
-        raise ConfigError(f"faststyle {command} needs {', '.join(missing)}: pip install 'faststyle[train]'")
+        extra = COMMANDS[command].extra
+        raise ConfigError(f"faststyle {command} needs {', '.join(missing)}: pip install 'faststyle[{extra}]'")

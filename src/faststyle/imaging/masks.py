@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
 from faststyle.errors import ImageError
+from faststyle.imaging.images import Picture
 from faststyle.imaging.reading import read_picture
 
 log = logging.getLogger(__name__)
@@ -16,13 +17,17 @@ Mask = NDArray[np.uint8]  # (H, W), 255 inside
 
 
 def read_mask(path: str | Path) -> Mask:
-    """The luminance of a picture, times its alpha if it has one. Raises ``ImageError``, also if all of it is black."""
-    picture = read_picture(path)
+    """``to_mask`` of a file. Raises ``ImageError``."""
+    return to_mask(read_picture(path), str(path))
+
+
+def to_mask(picture: Picture, name: str) -> Mask:
+    """The luminance of a picture, times its alpha if it has one. Raises ``ImageError`` if all of it is black."""
     mask = np.asarray(Image.fromarray(picture.rgb).convert("L"))
     if picture.alpha is not None:
         mask = (mask * (picture.alpha / 255.0)).round().astype(np.uint8)
     if not mask.any():
-        raise ImageError(f"mask {path} is empty: white is where the style goes")
+        raise ImageError(f"mask {name} is empty: white is where the style goes")
     return mask
 
 

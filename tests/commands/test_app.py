@@ -1,0 +1,52 @@
+"""``faststyle app``."""
+
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+
+import pytest
+
+from faststyle.commands.app import PAGE
+from helpers import call
+
+Capture = pytest.CaptureFixture[str]
+
+
+def test_it_is_for_this_machine_unless_told_otherwise(capsys: Capture) -> None:
+    assert call("app", "--check") == 0
+    printed = capsys.readouterr().out.split()
+    assert str(PAGE) in printed
+    assert {"--server.address=127.0.0.1", "--server.port=8501", "--server.maxUploadSize=50"} <= set(printed)
+    assert call("app", "--check", "--public", "--port", 80, "--upload-limit", 7) == 0
+    expected = {"--server.address=0.0.0.0", "--server.port=80", "--server.maxUploadSize=7"}
+    assert expected <= set(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize("options", [("--port", 0), ("--port", 70_000), ("--upload-limit", 0)])
+def test_wrong_options(options: tuple[object, ...], capsys: Capture) -> None:
+    assert call("app", "--check", *options) == 2
+
+
+@pytest.mark.slow
+def test_it_serves() -> None:
+    pytest.importorskip("streamlit")
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port = found.getsockname()[1]
+    process = subprocess.Popen([sys.executable, "-m", "faststyle", "app", "--port", str(port)], stdout=subprocess.PIPE)
+    try:
+        for _ in range(200):
+            try:
+                with urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=5) as answer:
+                    assert answer.read() == b"ok"
+                break
+            except OSError:
+                time.sleep(0.2)
+        else:
+            pytest.fail("no answer")
+    finally:
+        process.terminate()
+        printed, _ = process.communicate(timeout=20)
+    assert f"http://localhost:{port} " in printed.decode()
