@@ -37,7 +37,7 @@ def test_there_is_a_picture_before_anything_is_chosen(page: Any) -> None:
     errors, (command,) = said(page)
     assert not errors
     assert command == (
-        "faststyle stylize astronaut.png --checkpoint paintings --style starry_night "
+        "faststyle stylize --sample astronaut --checkpoint paintings --style starry_night "
         "--output astronaut_starry_night.png"
     )
     assert page.caption[0].value.startswith("512x512 pixels in ")

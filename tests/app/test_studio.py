@@ -43,7 +43,7 @@ def test_a_download_is_the_file_that_its_command_writes(
     monkeypatch.chdir(tmp_path)
     Image.fromarray(noise(40, 60)).save("photo.png")
     Image.fromarray(np.repeat(np.uint8([[0] * 30 + [255] * 30]), 40, 0)).save("mask.png")
-    command = look.command("photo.png", "out.jpg", "mask.png" if masked else None)
+    command = look.command(["photo.png"], "out.jpg", "mask.png" if masked else None)
     assert command.startswith("faststyle stylize photo.png --checkpoint paintings --style ")
     assert call(*command.split()[1:]) == 0
     mask = open_mask(Path("mask.png").read_bytes(), "mask.png") if masked else None
@@ -52,8 +52,8 @@ def test_a_download_is_the_file_that_its_command_writes(
 
 
 def test_a_command_names_only_what_is_turned() -> None:
-    assert Look("a").command("p.jpg", "o.jpg", None) == (
-        "faststyle stylize p.jpg --checkpoint paintings --style a --output o.jpg"
+    assert Look("a").command(["my p.jpg"], "o.jpg", None) == (
+        "faststyle stylize 'my p.jpg' --checkpoint paintings --style a --output o.jpg"
     )
     assert Look("a", "b", 0).mixture == "a"
     assert Look("a", "b", 0.4).mixture == "a:0.6,b:0.4"

@@ -91,7 +91,8 @@ def show(studio: Studio, photograph: Picture, name: str, look: Look, mask: tuple
         st.session_state.full = (wanted, encode(full, Path(output).suffix))
     if st.session_state.full and st.session_state.full[0] == wanted:
         st.download_button("download", st.session_state.full[1], output, key="download")
-    st.code(look.command(name, output, mask[0] if mask else None), language=None)
+    source = [name] if st.session_state.photograph else ["--sample", Path(name).stem]
+    st.code(look.command(source, output, mask[0] if mask else None), language=None)
 
 
 def title(style: str) -> str:

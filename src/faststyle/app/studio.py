@@ -1,5 +1,6 @@
 """What the page does, without the page: uploads to pictures, and these in all styles or in one."""
 
+import shlex
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,8 +37,8 @@ class Look:
             return self.style
         return f"{self.style}:{1 - self.share:g},{self.other}:{self.share:g}"
 
-    def command(self, photograph: str, output: str, mask: str | None) -> str:
-        """The command line that writes the same file."""
+    def command(self, photograph: list[str], output: str, mask: str | None) -> str:
+        """The command line that writes the same file. photograph: its name, or ``--sample NAME``."""
         options = {
             "--style": self.mixture,
             "--strength": f"{self.strength:g}" if self.strength != 1 else None,
@@ -46,8 +47,8 @@ class Look:
             "--mask": mask,
             "--output": output,
         }
-        given = " ".join(f"{key} {value}" for key, value in options.items() if value is not None)
-        return f"faststyle stylize {photograph} --checkpoint {PAINTINGS.stem} {given}"
+        given = [word for key, value in options.items() if value is not None for word in (key, value)]
+        return shlex.join(["faststyle", "stylize", *photograph, "--checkpoint", PAINTINGS.stem, *given])
 
 
 class Studio:
