@@ -238,6 +238,8 @@ def test_resume_of_a_finished_run_only_exports_and_of_another_recipe_is_refused(
     again = run(*train_overrides, "resume=auto", f"run_dir={tmp_path / 'sibling'}")
     assert again != first
     assert same_tensors(read_checkpoint(first), read_checkpoint(again))
+    with pytest.raises(ConfigError, match=r"^resume: .* was trained with styles.painting.size=32, now 40$"):
+        run(*train_overrides, "resume=auto", "style.size=40")
     with pytest.raises(ConfigError, match=r"^resume: .* was trained with seed=0, now 1$"):
         run(*train_overrides, "resume=auto", "seed=1")
 

@@ -233,7 +233,10 @@ def _check_recipe(checkpoint: Path, recipe: Recipe) -> None:
     made_by = read_checkpoint(checkpoint).header.recipe
     if made_by is None:
         raise ConfigError(f"resume: {checkpoint} is from another version of faststyle")
-    found, wanted = _flatten(asdict(made_by)), _flatten(asdict(recipe))
+    found, wanted = (
+        _flatten(asdict(each) | {"styles": {style.name: asdict(style) for style in each.styles}})
+        for each in (made_by, recipe)
+    )
     changed = [key for key in found | wanted if found.get(key) != wanted.get(key)]
     if changed:
         key = changed[0]
