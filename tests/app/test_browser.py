@@ -1,11 +1,20 @@
-"""The page in a browser: what people do with it. Needs Chromium (Debian: apt install chromium)."""
+"""The page in a browser: what people do with it. Needs Chromium (Debian: apt install chromium). Several users at once
+make some requests, or as many as one asks for:
 
+FASTSTYLE_REQUESTS=200 uv run pytest tests/app/test_browser.py -n 0 -o log_cli=true -o log_cli_level=INFO
+"""
+
+import asyncio
+import logging
+import os
 import shutil
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 import pytest
@@ -15,11 +24,15 @@ from helpers import call, noise
 
 CHROMIUM = shutil.which("chromium")
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")]
+REQUESTS = int(os.environ.get("FASTSTYLE_REQUESTS", "8"))
+USERS = 4
+log = logging.getLogger(__name__)
 MS = 60_000  # at most, on a machine with other work
 
 
 @pytest.fixture(scope="module")
-def address() -> Iterator[str]:
+def server() -> Iterator[tuple[str, int]]:
+    """Its address and its process."""
     pytest.importorskip("streamlit")
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
@@ -28,7 +41,7 @@ def address() -> Iterator[str]:
     assert process.stdout is not None
     while b"URL" not in process.stdout.readline():
         assert process.poll() is None
-    yield f"http://127.0.0.1:{port}"
+    yield f"http://127.0.0.1:{port}", process.pid
     process.terminate()
     process.communicate(timeout=20)
 
@@ -43,10 +56,10 @@ def browser() -> Iterator[Any]:
 
 
 @pytest.fixture(params=[1400, 420], ids=["wide", "narrow"])
-def page(request: pytest.FixtureRequest, browser: Any, address: str) -> Iterator[Any]:
+def page(request: pytest.FixtureRequest, browser: Any, server: tuple[str, int]) -> Iterator[Any]:
     page = browser.new_page(viewport={"width": request.param, "height": 1000})
     page.set_default_timeout(MS)
-    page.goto(address)
+    page.goto(server[0])
     page.wait_for_selector("text=pixels in")
     yield page
     page.close()
@@ -88,3 +101,50 @@ def test_bad_uploads_are_told_and_the_page_goes_on(page: Any, tmp_path: Path) ->
     page.wait_for_selector("text=huge.png has 400.0 megapixels, the limit is 50")
     upload(page, tmp_path / "tiny.png")
     page.wait_for_selector("text=the photograph has 1x1")
+
+
+def test_several_users_at_once(server: tuple[str, int]) -> None:
+    """Each turns the strength up and down; the slowest answer, the memory after the first quarter and at the end."""
+    async_api = pytest.importorskip("playwright.async_api")
+    address, process = server
+    seconds: list[float] = []
+    memory: list[float] = []
+
+    async def use(page: Any) -> None:
+        page.set_default_timeout(MS)
+        await page.goto(address)
+        await page.wait_for_selector("text=pixels in")
+        for number in range(REQUESTS // USERS):
+            await page.get_by_role("slider", name="strength").focus()
+            start = perf_counter()
+            await page.keyboard.press("ArrowRight" if number % 2 else "ArrowLeft")
+            await page.wait_for_selector(
+                "code" + (":not(:has-text('--strength'))" if number % 2 else ":has-text('0.95')")
+            )
+            seconds.append(perf_counter() - start)
+            memory.append(resident(process))
+            assert not await page.get_by_role("alert").count()
+
+    async def use_all() -> None:
+        async with async_api.async_playwright() as playwright:
+            browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+            await asyncio.gather(*[use(await browser.new_page()) for _ in range(USERS)])
+            await browser.close()
+
+    with ThreadPoolExecutor(1) as own:  # this thread has Playwright's own loop
+        own.submit(lambda: asyncio.run(use_all())).result()
+    slowest, median = max(seconds), sorted(seconds)[len(seconds) // 2]
+    warm = memory[len(memory) // 4]
+    log.info(
+        "%d requests: median %.2f s, slowest %.2f s; %.0f MB, then %.0f", REQUESTS, median, slowest, warm, memory[-1]
+    )
+    assert len(seconds) == REQUESTS
+    if REQUESTS >= 200:
+        assert slowest <= 4 * median
+        assert memory[-1] <= 1.1 * warm
+
+
+def resident(process: int) -> float:
+    """Megabytes of memory of a process."""
+    (line,) = [each for each in Path(f"/proc/{process}/status").read_text().splitlines() if each.startswith("VmRSS")]
+    return int(line.split()[1]) / 1024
