@@ -34,10 +34,13 @@ def main() -> None:
         upload = st.file_uploader("a photograph of yours", type=TYPES, key="photograph")
     name = Path(upload.name).name if upload else "astronaut.png"
     try:
-        photograph = open_upload(upload.getvalue(), name) if upload else read_picture(sample_photograph("astronaut"))
-        key = hash((name, photograph.rgb.tobytes()))
+        key = upload.file_id if upload else name
         if st.session_state.get("key") != key:  # of this user's photograph
-            st.session_state.update(key=key, thumbnails=studio.thumbnails(photograph), full=None)
+            photograph = (
+                open_upload(upload.getvalue(), name) if upload else read_picture(sample_photograph("astronaut"))
+            )
+            st.session_state.update(key=key, opened=photograph, thumbnails=studio.thumbnails(photograph), full=None)
+        photograph = st.session_state.opened
         with turned:
             look, mask = controls(studio.styles)
         with picture:
