@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import shlex
+import socket
 import subprocess
 import sys
 import zipfile
@@ -84,6 +85,14 @@ def call(command: str, *arguments: object) -> int:
         with pytest.raises(SystemExit) as stop:
             main()
     return int(stop.value.code or 0)
+
+
+def free_port() -> int:
+    """One that no server of this machine has."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port: int = found.getsockname()[1]
+        return port
 
 
 FORKS = multiprocessing.get_context("forkserver")  # processes that have imported all that takes seconds

@@ -8,7 +8,6 @@ import asyncio
 import logging
 import os
 import shutil
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -20,7 +19,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from helpers import call, noise
+from helpers import call, free_port, noise
 
 CHROMIUM = shutil.which("chromium")
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")]
@@ -34,9 +33,7 @@ MS = 60_000  # at most, on a machine with other work
 def server() -> Iterator[tuple[str, int]]:
     """Its address and its process."""
     pytest.importorskip("streamlit")
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port = found.getsockname()[1]
+    port = free_port()
     process = subprocess.Popen([sys.executable, "-m", "faststyle", "app", "--port", str(port)], stdout=subprocess.PIPE)
     assert process.stdout is not None
     while b"URL" not in process.stdout.readline():

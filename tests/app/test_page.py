@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from faststyle.commands.app import PAGE
 from faststyle.imaging.images import Picture
-from helpers import ROOT, noise
+from helpers import noise
 
 pytestmark = pytest.mark.skipif(not importlib.util.find_spec("streamlit"), reason="needs the extra app")
-PAGE = ROOT / "src" / "faststyle" / "app" / "page.py"
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """``faststyle app``."""
 
-import socket
 import subprocess
 import sys
 import time
@@ -9,7 +8,7 @@ import urllib.request
 import pytest
 
 from faststyle.commands.app import PAGE
-from helpers import call
+from helpers import call, free_port
 
 Capture = pytest.CaptureFixture[str]
 
@@ -32,9 +31,7 @@ def test_wrong_options(options: tuple[object, ...], capsys: Capture) -> None:
 @pytest.mark.slow
 def test_it_serves() -> None:
     pytest.importorskip("streamlit")
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port = found.getsockname()[1]
+    port = free_port()
     process = subprocess.Popen([sys.executable, "-m", "faststyle", "app", "--port", str(port)], stdout=subprocess.PIPE)
     try:
         for _ in range(200):

@@ -8,7 +8,7 @@ import pytest
 from faststyle.checkpoint import Checkpoint, save_weights
 from faststyle.errors import ConfigError
 from faststyle.imaging.images import resize_to
-from faststyle.inference.strokes import RETOUCH, Strokes
+from faststyle.inference.strokes import RETOUCH, Strokes, with_strokes
 from faststyle.inference.stylizer import Stylizer
 from helpers import noise
 
@@ -45,6 +45,11 @@ def test_a_file_of_one_strength_is_painted_once(tiny_style: Path) -> None:
     one = Stylizer.load(tiny_style, device="cpu")
     expected = resize_to(one.stylize(resize_to(PHOTO, 22, 30)), 45, 60)
     assert np.array_equal(Strokes(one, 2).stylize(PHOTO), expected)
+
+
+def test_strokes_as_trained_need_nothing(mixed: Stylizer) -> None:
+    assert with_strokes(mixed, 1.0) is mixed
+    assert isinstance(with_strokes(mixed, 1.5), Strokes)
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 40), (17, 3)])

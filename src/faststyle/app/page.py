@@ -10,11 +10,11 @@ import streamlit as st
 from faststyle.app.studio import PREVIEW, THUMBNAIL, Look, Studio, encode, open_mask, open_upload, smaller
 from faststyle.config import STRENGTHS, STROKE_SIZES
 from faststyle.errors import FaststyleError
-from faststyle.imaging.images import WRITERS, Picture, center_square
+from faststyle.imaging.images import SUFFIXES, WRITERS, Picture, center_square
 from faststyle.imaging.reading import read_picture
 from faststyle.imaging.sample_photos import sample_photograph
 
-TYPES = ["jpg", "jpeg", "png", "webp", "tif", "tiff", "bmp", "gif"]
+TYPES = sorted(SUFFIXES)
 COLORS = {"the style's": "style", "the photograph's chroma": "luminance", "like the photograph's": "histogram"}
 
 

@@ -2,7 +2,7 @@
 
 import shlex
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Lock
 
@@ -10,7 +10,7 @@ from faststyle.imaging.images import Picture, resize_shorter_side, write_picture
 from faststyle.imaging.masks import Mask, to_mask
 from faststyle.imaging.reading import decode_picture
 from faststyle.inference.masking import Composition
-from faststyle.inference.strokes import Strokes
+from faststyle.inference.strokes import with_strokes
 from faststyle.inference.stylizer import Stylizer
 from faststyle.resources import PAINTINGS
 
@@ -66,12 +66,11 @@ class Studio:
     def paint(self, photograph: Picture, look: Look, mask: Mask | None = None) -> Picture:
         """The photograph in a look; where ``mask`` is black it stays. Raises ``FaststyleError``."""
         stylizer = self.stylizer.with_style(look.mixture, strength=look.strength)
-        painter = stylizer if look.stroke_size == 1 else Strokes(stylizer, look.stroke_size)
         masks = [] if mask is None else [("mask", mask)]
-        composition = Composition([painter], masks, feather=0, color=look.color)
+        composition = Composition([with_strokes(stylizer, look.stroke_size)], masks, feather=0, color=look.color)
         with self.turn:
             rgb = composition.stylize(photograph.rgb)
-        return Picture(rgb, photograph.alpha, photograph.captured)
+        return replace(photograph, rgb=rgb)
 
     def thumbnails(self, photograph: Picture) -> dict[str, Picture]:
         """A small picture of the photograph in each style."""

@@ -124,7 +124,7 @@ def stylize(args: argparse.Namespace) -> int:
     from faststyle.imaging.sample_photos import sample_photograph
     from faststyle.inference.batch import plan, repair_manifest, stylize_file, stylize_files
     from faststyle.inference.masking import Composition
-    from faststyle.inference.strokes import Strokes
+    from faststyle.inference.strokes import with_strokes
     from faststyle.inference.stylizer import Stylizer
 
     inputs = [*args.inputs, *([sample_photograph(args.sample)] if args.sample else [])]
@@ -150,11 +150,10 @@ def stylize(args: argparse.Namespace) -> int:
     if len(styles) not in (1, len(args.checkpoint)):
         raise ConfigError(f"{len(args.checkpoint)} checkpoints need one --style for all, or one each")
     styles *= len(args.checkpoint) // len(styles)
-    loaded = [
-        Stylizer.load(checkpoint, style=style, strength=args.strength, **options)
+    stylizers = [
+        with_strokes(Stylizer.load(checkpoint, style=style, strength=args.strength, **options), args.stroke_size)
         for checkpoint, style in zip(args.checkpoint, styles, strict=True)
     ]
-    stylizers = loaded if args.stroke_size == 1 else [Strokes(stylizer, args.stroke_size) for stylizer in loaded]
     stylizer = Composition(stylizers, masks, feather=args.feather, color=args.preserve_color)
     megapixels = MAX_MEGAPIXELS if args.max_megapixels is None else args.max_megapixels
     options = {"size": args.size, "max_megapixels": megapixels}

@@ -11,6 +11,11 @@ from faststyle.inference.stylizer import Stylizer
 RETOUCH = 0.5  # of the strength: draws crisp edges into large forms, and leaves these (BENCHMARKS.md)
 
 
+def with_strokes(stylizer: Stylizer, size: float) -> "Stylizer | Strokes":
+    """The stylizer, or ``Strokes`` where ``size`` is another than 1. Raises ``ConfigError`` as that does."""
+    return stylizer if size == 1 else Strokes(stylizer, size)
+
+
 class Strokes:
     """A stylizer with strokes of another size, to be used like it.
 
