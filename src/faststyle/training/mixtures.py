@@ -7,11 +7,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from faststyle.config import STRENGTHS
+
 
 @dataclass(frozen=True)
 class Mixtures:
-    """Of a batch. styles: the name of each picture's. strengths: (B,) in [0, 1], the share of the style's row, beside
-    that of the photograph. shares: (B, rows) for ``TransformerNet.forward``."""
+    """Of a batch. styles: the name of each picture's. strengths: (B,) in the range ``STRENGTHS``, the share of the
+    style's row, beside that of the photograph (1 - strength). shares: (B, rows) for ``TransformerNet.forward``."""
 
     styles: list[str]
     strengths: Tensor
@@ -35,7 +37,7 @@ class MixturePlan:
         styles = [self._style(step * batch_size + i, rank) for i in range(batch_size)]
         random = np.random.default_rng((self.seed, 1, step, rank))
         mixed, at = random.random((2, batch_size))
-        strengths = torch.from_numpy(np.where(mixed < self.strength, at, 1.0)).float()
+        strengths = torch.from_numpy(np.where(mixed < self.strength, STRENGTHS[1] * at, 1.0)).float()
         shares = torch.zeros(batch_size, len(self.rows))
         shares[range(batch_size), [self.rows.index(style) for style in styles]] = strengths
         shares[:, -1] += 1 - strengths

@@ -57,9 +57,9 @@ class StyleTransferModule(LightningModule):
             styles=mixtures.styles if len(self.styles) > 1 else None,
             style_factors=factors * strengths.square(),
         )
-        photograph_loss = (stylized - content).square().mean((1, 2, 3))
+        photograph_loss = (1 - strengths).clamp(min=0).square() * (stylized - content).square().mean((1, 2, 3))
         # Adam's memory of gradients is longer than the factors' changes
-        loss = (losses["loss"] + PHOTOGRAPH_WEIGHT * (1 - strengths).square() * photograph_loss) / (1 + factors)
+        loss = (losses["loss"] + PHOTOGRAPH_WEIGHT * photograph_loss) / (1 + factors)
         logged = {name: value.detach().mean() for name, value in losses.items()}
         for style, value in zip(self.styles, self.balance.factors.clone(), strict=True):
             logged[factor_name(style, len(self.styles))] = value
