@@ -36,13 +36,15 @@ RULES = {
     "losses": Rule(SMALL | {"modeling"}, TRAINING_ONLY | {"PIL"}),
     "checkpoint": Rule(SMALL | {"modeling", "formats"}, TRAINING_ONLY),
     "inference": Rule(INFERENCE, TRAINING_ONLY),
+    "video": Rule(SMALL | {"imaging", "inference"}, TRAINING_ONLY | {"torch"}),
     "optimization": Rule(SMALL | {"modeling", "losses"}, TRAINING_ONLY),
-    "evaluation": Rule(INFERENCE | {"inference", "losses", "optimization"}, TRAINING_ONLY),
+    "evaluation": Rule(INFERENCE | {"inference", "losses", "optimization", "video"}, TRAINING_ONLY),
     "training": Rule(INFERENCE | {"losses", "evaluation"}, {"hydra", "omegaconf"}),
     "experiments": Rule(INFERENCE | {"inference", "losses", "optimization", "evaluation", "training"}, set()),
     "app": Rule(INFERENCE | {"inference"}, TRAINING_ONLY | {"torch"}),
     "commands": Rule(
-        INFERENCE | {"inference", "losses", "optimization", "evaluation", "training", "experiments"}, TRAINING_ONLY
+        INFERENCE | {"inference", "losses", "optimization", "evaluation", "training", "experiments", "video"},
+        TRAINING_ONLY,
     ),
 }
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if path.parent != PACKAGE or path.stem.strip("_") == path.stem)

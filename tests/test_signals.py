@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from faststyle.signals import Interruption
+from faststyle.signals import Interruption, catching
 
 
 @pytest.fixture(autouse=True)
@@ -38,3 +38,11 @@ def test_nothing_remains_after_restore() -> None:
     interruption.restore()
     assert signal.getsignal(signal.SIGTERM) == before
     interruption.leave()  # nothing was received
+
+
+def test_catching_restores_what_was() -> None:
+    before = signal.getsignal(signal.SIGINT)
+    with catching() as interruption:
+        signal.raise_signal(signal.SIGINT)
+        assert interruption.received == signal.SIGINT
+    assert signal.getsignal(signal.SIGINT) == before

@@ -1,7 +1,8 @@
 """Ending long work in good order."""
 
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
@@ -34,3 +35,14 @@ class Interruption:
         """``SystemExit`` with 128 + the signal's number, if there was one."""
         if self.received:
             raise SystemExit(128 + self.received)
+
+
+@contextmanager
+def catching() -> Iterator[Interruption]:
+    """An ``Interruption`` that catches inside the block."""
+    interruption = Interruption()
+    interruption.catch()
+    try:
+        yield interruption
+    finally:
+        interruption.restore()

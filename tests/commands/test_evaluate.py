@@ -160,3 +160,21 @@ def test_a_plot_without_matplotlib_is_refused_before_the_work(
     arguments = ("--checkpoint", tiny_style, "--style", photo, "--images", photo, "--plot", photo.parent / "a.png")
     assert call("evaluate", *arguments) == 2
     assert capsys.readouterr() == ("", "error: plots need matplotlib: pip install matplotlib\n")
+
+
+@pytest.mark.slow
+def test_flicker(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("av")
+    photograph, painting = tmp_path / "photo.png", tmp_path / "great_wave.png"
+    Image.fromarray(noise(80, 120)).save(photograph)
+    Image.fromarray(noise(64, 64)).save(painting)
+    line = ("--checkpoint", "paintings", "--style", painting, "--images", photograph, "--size", 40)
+    line = (*line, "--loss-network", "compact", "--json", tmp_path / "a.json")
+    assert call("evaluate", *line, "--video", 0.2) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "0.2 s of 71x40 pixels at 25 a second, 1 clips, under compact"
+    assert [row.split()[0] for row in lines[1:]] == ["levers", "photographs", "both", "camera", "still", "none"]
+    figures = json.loads((tmp_path / "a.json").read_text())
+    assert figures["both"][0]["flicker"] < figures["none"][0]["flicker"]
+    assert call("evaluate", *line, "--overwrite", "--video", 0.2, "--strength", 0, 1) == 2
+    assert "--video measures one checkpoint at one strength" in capsys.readouterr().err

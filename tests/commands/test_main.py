@@ -225,7 +225,7 @@ def test_a_wrong_command_breaks(
     module.run = wrong  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, module.__name__, module)
     monkeypatch.setitem(COMMANDS, "wrong", Command("", ("sys",)))
-    monkeypatch.setattr("faststyle.commands.main._check_installed", lambda command: None)
+    monkeypatch.setattr("faststyle.commands.main.check_installed", lambda *_: None)
     monkeypatch.setattr("importlib.import_module", lambda name: sys.modules.setdefault(name, module))
     assert not rule("wrong", capsys)
 

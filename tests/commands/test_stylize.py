@@ -1,9 +1,11 @@
 """``faststyle stylize``: files, folders, masks and colours; what cannot work is one line and leaves the outputs."""
 
+import importlib.util
 import json
 import os
 import shutil
 import signal
+import threading
 import time
 from pathlib import Path
 
@@ -20,10 +22,13 @@ from faststyle.imaging.sample_photos import PHOTOGRAPHS
 from faststyle.inference import batch, tiling
 from faststyle.inference.backends import BACKENDS, OPTIONS
 from faststyle.inference.stylizer import Stylizer
+from faststyle.video import SUFFIXES
 from helpers import call, noise, readme_line, run
 from imaging.test_reading import BAD as BAD_PICTURES
 from test_checkpoint import BAD as BAD_CHECKPOINTS
 from test_checkpoint import make_bad_checkpoint
+
+needs_video = pytest.mark.skipif(not importlib.util.find_spec("av"), reason="needs the extra video")
 
 
 def test_a_file(tiny_style: Path, photo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -170,6 +175,7 @@ def test_help_says_what_the_package_knows(capsys: pytest.CaptureFixture[str]) ->
     assert f"in place of INPUT: {', '.join(names[:-1])} or {names[-1]}" in text
     named = [WRITERS[suffix]["format"] for suffix in text.split("a file (")[1].split(")")[0].split()]
     assert sorted(named) == sorted({options["format"] for options in WRITERS.values()})
+    assert f"a clip ({' '.join(SUFFIXES)})" in text
     for name, engine in BACKENDS.items():
         assert f"{name}: {' '.join(engine.suffixes)}" in text
     for option in OPTIONS:
@@ -313,3 +319,121 @@ def test_small_memory_makes_strips_of_the_same_picture(
         results.append(read_picture(target).rgb.astype(int))
         assert len(in_strips) == count
     assert np.abs(results[0] - results[1]).max() <= 1
+
+
+@pytest.fixture
+def clip(tmp_path: Path) -> Path:
+    path = tmp_path / "clip.gif"
+    images = [Image.fromarray(noise(32, 48, seed=i)) for i in range(4)]
+    images[0].save(path, save_all=True, append_images=images[1:], duration=100)
+    return path
+
+
+def clip_frames(path: Path) -> int:
+    from faststyle.video.clips import open_clip
+
+    with open_clip(path) as clip:
+        return len(list(clip))
+
+
+@needs_video
+@pytest.mark.parametrize("name", ["out.mp4", "out.gif", "out.webp"])
+def test_a_clip(name: str, tiny_style: Path, clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    target = tmp_path / name
+    line = ("stylize", clip, "--checkpoint", tiny_style, "--output", target)
+    assert call(*line, "--stroke-size", 1.5, "--preserve-color") == 0
+    assert capsys.readouterr().out.startswith(f"{target}: 4 frames, ")
+    assert clip_frames(target) == 4
+    assert call(*line) == 2
+    assert call(*line, "--resume") == 0
+    assert capsys.readouterr().out == f"nothing left to do: {target} exists\n"
+
+
+@needs_video
+@pytest.mark.parametrize(
+    ("extra", "words"),
+    [
+        (["--output", "out.png"], "cannot write out.png: its suffix must be one of .mp4"),
+        (["--output", "."], "cannot write .: its suffix must be one of .mp4"),
+        (["--sample", "cat"], "a clip is stylised on its own"),
+        (["--camera", "/dev/nowhere"], "a clip is stylised on its own"),
+        (["--manifest", "a.json"], "a clip is stylised on its own"),
+        (["--steady", "both", "--backend", "onnxruntime"], "--steady both needs the back end torch"),
+        (["--max-megapixels", "0.001"], "megapixels, the limit is 0.001"),
+    ],
+)
+def test_clips_that_cannot_be(
+    extra: list[str],
+    words: str,
+    tiny_style: Path,
+    clip: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(clip, "clip.mp4")  # its content decides
+    line = ["stylize", "clip.mp4", "--checkpoint", tiny_style, "--output", "out.mp4", *extra]
+    assert call(*line) == 2
+    assert words in capsys.readouterr().err
+    assert sorted(os.listdir()) == ["clip.gif", "clip.mp4"]
+
+
+@needs_video
+def test_a_clip_without_torchs_place(tiny_style: Path, clip: Path, tmp_path: Path) -> None:
+    onnx = tiny_style.with_suffix(".onnx")
+    assert call("stylize", clip, "--checkpoint", onnx, "--output", tmp_path / "a.mp4", "--steady", "still") == 0
+    assert call("stylize", clip, "--checkpoint", onnx, "--output", tmp_path / "b.mp4") == 0
+    assert clip_frames(tmp_path / "b.mp4") == 4
+
+
+@needs_video
+def test_a_clip_whose_end_is_missing(
+    tiny_style: Path, clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clip.write_bytes(clip.read_bytes()[:-500])
+    assert call("stylize", clip, "--checkpoint", tiny_style, "--output", tmp_path / "a.mp4") == 1
+    assert "clip.gif is damaged after 0.30 s" in capsys.readouterr().err
+    assert clip_frames(tmp_path / "a.mp4") == 3
+
+
+@needs_video
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".webm", ".gif"])
+def test_ctrl_c_leaves_a_clip_that_plays(
+    suffix: str, tiny_style: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from faststyle.video.steady import Steady
+
+    source, target = tmp_path / "long.gif", tmp_path / f"out{suffix}"
+    images = [Image.fromarray(noise(32, 48, seed=i % 5)) for i in range(100)]
+    images[0].save(source, save_all=True, append_images=images[1:], duration=40)
+    paint, seen = Steady.stylize, []
+
+    def interrupted(self: Steady, photograph: np.ndarray) -> np.ndarray:
+        seen.append(0)
+        if len(seen) == 8:
+            os.kill(os.getpid(), signal.SIGINT)
+        return paint(self, photograph)
+
+    monkeypatch.setattr(Steady, "stylize", interrupted)
+    assert call("stylize", source, "--checkpoint", tiny_style, "--output", target) == 130
+    count = int(capsys.readouterr().out.split(": ")[1].split()[0])
+    assert 1 <= count < 20
+    assert clip_frames(target) == count
+
+
+@needs_video
+def test_a_camera_until_it_is_interrupted(
+    tiny_style: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """FFmpeg's test picture in its place."""
+    from faststyle.video import clips
+
+    monkeypatch.setattr(clips, "CAMERAS", dict.fromkeys(clips.CAMERAS, "lavfi"))
+    timer = threading.Timer(1.5, signal.raise_signal, [signal.SIGINT])
+    timer.start()
+    line = ("--camera", "testsrc=size=64x48:rate=20", "--checkpoint", tiny_style, "--output", tmp_path / "a.mp4")
+    assert call("stylize", *line) == 0
+    timer.join()
+    assert "frames, " in capsys.readouterr().out
+    assert clip_frames(tmp_path / "a.mp4") >= 1

@@ -146,9 +146,9 @@ def cut(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
     seen: list[tuple[int, int]] = []
 
     class Strips(tiling.Strips):
-        def __init__(self, network: TransformerNet, photograph: np.ndarray, rows: int) -> None:
+        def __init__(self, network: TransformerNet, photograph: np.ndarray, *rest: Any) -> None:
             seen.append(photograph.shape[:2])
-            super().__init__(network, photograph, rows)
+            super().__init__(network, photograph, *rest)
 
     monkeypatch.setattr(tiling, "Strips", Strips)
     return seen

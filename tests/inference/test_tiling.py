@@ -19,7 +19,7 @@ from faststyle.errors import FaststyleError
 from faststyle.inference import tiling
 from faststyle.inference.tiling import Layout, layout_within, stylize_by_samples, stylize_exactly
 from faststyle.modeling import transformer_net
-from faststyle.modeling.pixels import to_images
+from faststyle.modeling.pixels import to_images, to_pixels
 from faststyle.modeling.transformer_net import InstanceNorm, TransformerNet, conv
 from faststyle.network_config import NORMS, PADDINGS, STRIDE, UPSAMPLERS, NetworkConfig, UpsamplerTraits
 from helpers import make_config, noise
@@ -63,6 +63,16 @@ def test_exact_strips_equal_the_whole(
 ) -> None:
     network = make_style(**change).build_network()
     strips_equal_the_whole(network, size, by_pytorch, cache_features=cache_features)
+
+
+@pytest.mark.parametrize("stylize", [stylize_exactly, stylize_by_samples])
+def test_strips_of_a_picture_in_a_larger_one(stylize: Any, make_style: MakeStyle) -> None:
+    network = make_style(noise=3, patch=2).build_network()
+    photograph, place = textured(160, 60), (-12, 40)
+    with torch.inference_mode():
+        whole = to_pixels(network(to_images(torch.from_numpy(photograph)[None]), *place))[0].numpy()
+    here, elsewhere = (stylize(network, photograph, Layout(32), at).astype(int) for at in (place, (0, 0)))
+    assert np.abs(here - whole).mean() < 0.5 * np.abs(elsewhere - whole).mean()
 
 
 # halos: how far a change of one position is seen

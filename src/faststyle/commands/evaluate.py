@@ -6,10 +6,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from faststyle.commands.terminal import build_parser, pixels, real, run_parsed, whole
+from faststyle.commands.terminal import build_parser, check_installed, pixels, real, run_parsed, whole
 from faststyle.config import STRENGTHS
 from faststyle.errors import ConfigError, ImageError
 from faststyle.files import check_output, replacing
+from faststyle.video import PACKAGES, STEADY
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -78,6 +79,13 @@ def parse(argv: list[str]) -> argparse.Namespace:
         default=40,
         help="of image optimisation at most; 0 for none; default: %(default)s",
     )
+    add(
+        "--video",
+        type=real(0.1, 600),
+        metavar="SECONDS",
+        help="measure flicker in place of all this: on clips of a camera that moves over the photographs, as wide as "
+        "16:9, by what is done against it",
+    )
     add("--json", type=Path, metavar="FILE", help="write all figures there, too")
     add("--overwrite", action="store_true", help="replace existing results")
     add("--plot", type=Path, metavar="PNG", help="objective against iterations, each checkpoint as a level line")
@@ -131,9 +139,48 @@ def one_style(checkpoint: "Checkpoint", row: str, strength: float) -> "Checkpoin
     return checkpoint if shares is None else checkpoint.fold(shares)
 
 
+def evaluate_video(args: argparse.Namespace, photographs: dict[str, Path]) -> None:
+    """Prints a table of the flicker under each choice of ``stylize --steady``. Raises a ``FaststyleError``."""
+    if not args.checkpoint or len(args.checkpoint) > 1 or len(args.strength) > 1:
+        raise ConfigError("--video measures one checkpoint at one strength")
+    check_installed("--video", PACKAGES, "video")
+    from tqdm import tqdm
+
+    from faststyle.evaluation.flicker import RATE, Steadiness, flicker, known_clip, measure_steadiness, table
+    from faststyle.evaluation.metrics import build_measure
+    from faststyle.experiments.schema import balanced_loss, default_style_size
+    from faststyle.imaging.reading import read_picture
+    from faststyle.inference.stylizer import Stylizer
+    from faststyle.losses.perceptual_loss import needed_layers
+    from faststyle.modeling.loss_network import choose_architecture
+
+    stylizer = Stylizer.load(
+        args.checkpoint[0], style=args.row or args.style.stem, strength=args.strength[0], backend="torch"
+    )
+    loss, size = balanced_loss(), (args.size, round(args.size * 16 / 9))
+    architecture = choose_architecture(args.loss_network, needed_layers(loss, args.loss_network), weights=args.weights)
+    style = load(args.style, args.style_size or default_style_size())
+    measure = build_measure(architecture, style, loss, weights=args.weights, style_weight=0)
+    own: list[float] = []
+    results: dict[str, list[Steadiness]] = {name: [] for name in STEADY}
+    for path in tqdm(photographs.values(), desc="painting", unit="clip"):
+        clip = known_clip(read_picture(path).rgb, max(2, round(args.video * RATE)), size=size)
+        own.append(flicker(clip.frames, clip.places))
+        for name, levers in STEADY.items():
+            results[name].append(measure_steadiness(stylizer, levers, clip, measure))
+    print(f"{args.video:g} s of {size[1]}x{size[0]} pixels at {RATE} a second, {len(own)} clips, under {architecture}")
+    print(table(results, own))
+    if args.json:
+        report = {name: [asdict(row) for row in rows] for name, rows in results.items()}
+        with replacing(args.json) as file:
+            file.write_text(json.dumps({"photographs": own, **report}, indent=1))
+
+
 def evaluate_candidates(args: argparse.Namespace) -> None:
     """Prints a table for each candidate, and what compares them."""
     photographs = check(args)
+    if args.video:
+        return evaluate_video(args, photographs)
     from faststyle.checkpoint import read_checkpoint
     from faststyle.evaluation import candidates as tables  # seconds to import
     from faststyle.evaluation.metrics import build_measure

@@ -1,7 +1,6 @@
 """``faststyle COMMAND ...``. A new subcommand is a row in ``COMMANDS`` and a module with ``run(argv)``."""
 
 import importlib
-import importlib.util
 import io
 import logging
 import os
@@ -9,8 +8,7 @@ import sys
 from dataclasses import dataclass
 
 from faststyle import __version__
-from faststyle.commands.terminal import one_line_errors
-from faststyle.errors import ConfigError
+from faststyle.commands.terminal import check_installed, one_line_errors
 from faststyle.threads import sleep_while_waiting
 
 Code = int | str | None  # of the process, as SystemExit has it
@@ -83,7 +81,7 @@ def _run(command: str | None, arguments: list[str]) -> int:
         if command is None:
             command = _command_of(arguments)
             arguments = arguments[1:]
-        _check_installed(command)
+        check_installed(f"faststyle {command}", COMMANDS[command].needs, COMMANDS[command].extra)
     module = importlib.import_module(f"faststyle.commands.{command.replace('-', '_')}")
     code: int = module.run(arguments)
     return code
@@ -118,10 +116,3 @@ def _help() -> str:
             "faststyle COMMAND --help says the rest; faststyle --version.",
         ]
     )
-
-
-def _check_installed(command: str) -> None:
-    missing = [name for name in COMMANDS[command].needs if importlib.util.find_spec(name) is None]
-    if missing:
-        extra = COMMANDS[command].extra
-        raise ConfigError(f"faststyle {command} needs {', '.join(missing)}: pip install 'faststyle[{extra}]'")

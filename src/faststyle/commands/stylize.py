@@ -4,12 +4,19 @@ import argparse
 import re
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from faststyle.commands.terminal import build_parser, pixels, real, run_parsed
+from faststyle.commands.terminal import build_parser, check_installed, pixels, real, run_parsed
 from faststyle.config import MOST_SIDE, STRENGTHS, STROKE_SIZES
 from faststyle.errors import ConfigError, ImageError
+from faststyle.files import check_output
 from faststyle.inference.backends import AUTO, BACKENDS, DEVICES, OPTIONS
-from faststyle.signals import Interruption
+from faststyle.signals import catching
+from faststyle.video import CONTAINERS, PACKAGES, STEADY, SUFFIXES
+
+if TYPE_CHECKING:
+    from faststyle.inference.masking import Composition
+    from faststyle.inference.strokes import Wrap
 
 
 def run(argv: list[str]) -> int:
@@ -21,12 +28,24 @@ def parse(argv: list[str]) -> argparse.Namespace:
     """Reads the command line."""
     parser = build_parser(
         "stylize",
-        "Apply a style to pictures: one file to a file, several files or folders into a folder.",
+        "Apply a style to pictures: one file to a file, several files or folders into a folder; or to a clip "
+        "(.mp4 .mov .mkv .webm .avi .gif .webp), with its sound and times.",
         epilog="Exit codes: 0 all done, 1 some pictures failed (listed at the end), 2 nothing done, with the reason.",
     )
     add = parser.add_argument
-    add("inputs", nargs="*", type=Path, metavar="INPUT", help="picture files or folders (searched recursively)")
+    add(
+        "inputs",
+        nargs="*",
+        type=Path,
+        metavar="INPUT",
+        help="picture files or folders (searched recursively), or a clip",
+    )
     add("--sample", metavar="NAME", help="in place of INPUT: astronaut, coffee, cat, rocket or motorcycle")
+    add(
+        "--camera",
+        metavar="DEVICE",
+        help="in place of INPUT, until Ctrl-C: a webcam, such as /dev/video0, on a Mac 0, on Windows video=NAME",
+    )
     add(
         "--checkpoint",
         required=True,
@@ -77,7 +96,18 @@ def parse(argv: list[str]) -> argparse.Namespace:
         help="keep the photograph's colours: its chroma under the style's luminance (default), or the style's picture "
         "with the photograph's mean and covariance of colours",
     )
-    add("--output", required=True, type=Path, help="a file (.jpg .png .webp .tif .bmp), or a folder for several inputs")
+    add(
+        "--steady",
+        choices=STEADY,
+        help="of a clip, against flicker: its camera's motion is undone before painting, the earlier painting is kept "
+        "where nothing changes, both (default), or none",
+    )
+    add(
+        "--output",
+        required=True,
+        type=Path,
+        help="a file (.jpg .png .webp .tif .bmp), a clip, or a folder for several inputs",
+    )
     add("--size", type=pixels(1), help="resize the shorter side to this many pixels first; default: as it is")
     add("--device", choices=DEVICES, default=AUTO, help="default: a GPU if there is one")
     add("--memory", help="larger pictures go in strips; default: 4G, or what a GPU has free")
@@ -117,15 +147,54 @@ def parse_memory(text: str) -> float:
 
 
 def stylize(args: argparse.Namespace) -> int:
-    """Stylises the pictures and returns the exit code."""
-    # after --help has been answered
-    from faststyle.imaging.images import MAX_MEGAPIXELS
+    """Stylises the pictures, or the clip, and returns the exit code."""
+    if args.camera is not None or any(path.suffix.lower() in CONTAINERS for path in args.inputs):
+        return stylize_clip(args)
+    if args.output.suffix.lower() in SUFFIXES and len(args.inputs) == 1:
+        from faststyle.video.clips import is_animation
+
+        if is_animation(args.inputs[0]):
+            return stylize_clip(args)
+    return stylize_pictures(args)
+
+
+def load(args: argparse.Namespace, wrap: "Wrap", backend: str) -> "Composition":
+    """The styles with their masks. wrap: around each stylizer. Raises a ``FaststyleError`` as these do."""
     from faststyle.imaging.masks import read_mask
-    from faststyle.imaging.sample_photos import sample_photograph
-    from faststyle.inference.batch import plan, repair_manifest, stylize_file, stylize_files
     from faststyle.inference.masking import Composition
     from faststyle.inference.strokes import with_strokes
     from faststyle.inference.stylizer import Stylizer
+
+    masks = [(mask, read_mask(mask)) for mask in args.mask]
+    options = {
+        "device": args.device,
+        "memory": parse_memory(args.memory) if args.memory else None,
+        "backend": backend,
+        "statistics": args.statistics,
+        "precision": args.precision,
+    }
+    styles = args.style or [None]
+    if len(styles) not in (1, len(args.checkpoint)):
+        raise ConfigError(f"{len(args.checkpoint)} checkpoints need one --style for all, or one each")
+    styles *= len(args.checkpoint) // len(styles)
+    stylizers = [
+        with_strokes(Stylizer.load(checkpoint, style=style, strength=args.strength, **options), args.stroke_size, wrap)
+        for checkpoint, style in zip(args.checkpoint, styles, strict=True)
+    ]
+    return Composition(stylizers, masks, feather=args.feather, color=args.preserve_color)
+
+
+def most_megapixels(args: argparse.Namespace) -> float:
+    """The limit of an input's size."""
+    from faststyle.imaging.images import MAX_MEGAPIXELS
+
+    return MAX_MEGAPIXELS if args.max_megapixels is None else float(args.max_megapixels)
+
+
+def stylize_pictures(args: argparse.Namespace) -> int:
+    """Stylises the pictures and returns the exit code."""
+    from faststyle.imaging.sample_photos import sample_photograph
+    from faststyle.inference.batch import plan, repair_manifest, stylize_file, stylize_files
 
     inputs = [*args.inputs, *([sample_photograph(args.sample)] if args.sample else [])]
     if not inputs:
@@ -138,37 +207,16 @@ def stylize(args: argparse.Namespace) -> int:
     if not jobs:
         print(f"nothing left to do: all outputs are in {args.output}")
         return 0
-    masks = [(mask, read_mask(mask)) for mask in args.mask]
-    options = {
-        "device": args.device,
-        "memory": parse_memory(args.memory) if args.memory else None,
-        "backend": args.backend,
-        "statistics": args.statistics,
-        "precision": args.precision,
-    }
-    styles = args.style or [None]
-    if len(styles) not in (1, len(args.checkpoint)):
-        raise ConfigError(f"{len(args.checkpoint)} checkpoints need one --style for all, or one each")
-    styles *= len(args.checkpoint) // len(styles)
-    stylizers = [
-        with_strokes(Stylizer.load(checkpoint, style=style, strength=args.strength, **options), args.stroke_size)
-        for checkpoint, style in zip(args.checkpoint, styles, strict=True)
-    ]
-    stylizer = Composition(stylizers, masks, feather=args.feather, color=args.preserve_color)
-    megapixels = MAX_MEGAPIXELS if args.max_megapixels is None else args.max_megapixels
-    options = {"size": args.size, "max_megapixels": megapixels}
+    stylizer = load(args, lambda stylizer: stylizer, args.backend)
+    options: dict[str, Any] = {"size": args.size, "max_megapixels": most_megapixels(args)}
     if len(jobs) == 1 and not args.manifest:
         picture, ms = stylize_file(stylizer, jobs[0], **options)
         print(f"{jobs[0].target}: {picture.size[1]}x{picture.size[0]} pixels, forward pass {ms:.0f} ms")
         return 0
-    interruption = Interruption()
-    interruption.catch()
-    try:
+    with catching() as interruption:
         outcomes = stylize_files(
             stylizer, jobs, **options, manifest=args.manifest, stopping=lambda: interruption.received
         )
-    finally:
-        interruption.restore()
     errors = [error for error in outcomes.values() if error]
     print(f"{len(outcomes) - len(errors)} of {len(jobs)} pictures stylised into {args.output}")
     for error in errors:
@@ -177,3 +225,47 @@ def stylize(args: argparse.Namespace) -> int:
         print("interrupted: --resume goes on", file=sys.stderr)
     interruption.leave()
     return 1 if errors else 0
+
+
+def stylize_clip(args: argparse.Namespace) -> int:
+    """Stylises a clip, or what a camera sees, and returns the exit code."""
+    check_installed("a clip", PACKAGES, "video")
+    if args.sample or args.manifest or len(args.inputs) + (args.camera is not None) != 1:
+        raise ConfigError("a clip is stylised on its own, without other inputs, --sample or --manifest")
+    if args.resume and args.output.exists():
+        print(f"nothing left to do: {args.output} exists")
+        return 0
+    check_output(args.output, SUFFIXES, overwrite=args.overwrite, sources=[*args.inputs, *args.mask])
+    from faststyle.inference.engines import TorchEngine
+    from faststyle.video.clips import open_camera, open_clip
+    from faststyle.video.pipeline import paint_clip
+    from faststyle.video.steady import Steady
+
+    megapixels = most_megapixels(args)
+    backend = args.backend
+    if backend == AUTO and TorchEngine.installed() and all(Path(name).suffix != ".onnx" for name in args.checkpoint):
+        backend = "torch"
+    levers = STEADY[args.steady or ("both" if backend == "torch" else "still")]
+    if "camera" in levers and backend != "torch":
+        raise ConfigError(f"--steady {args.steady} needs the back end torch and weights; --steady still needs neither")
+    stylizer = load(args, lambda stylizer: Steady(stylizer, levers), backend)
+    clip = (
+        open_clip(args.inputs[0], max_megapixels=megapixels)
+        if args.camera is None
+        else open_camera(args.camera, max_megapixels=megapixels)
+    )
+    with clip, catching() as interruption:
+        done = paint_clip(
+            stylizer,
+            clip,
+            args.output,
+            size=args.size,
+            newest=args.camera is not None,
+            stopping=lambda: interruption.received,
+        )
+    print(f"{args.output}: {done.frames} frames, {done.rate:.2f} a second, {done.ms:.0f} ms of painting each")
+    if done.damage:
+        print(f"failed: {done.damage}", file=sys.stderr)
+    if args.camera is None:
+        interruption.leave()
+    return 1 if done.damage else 0

@@ -1,14 +1,15 @@
 """What the subcommands share: their parser, errors as one line, logging to the terminal."""
 
 import argparse
+import importlib.util
 import logging
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, NoReturn, TypeVar
 
 from faststyle.config import MOST_SIDE
-from faststyle.errors import FaststyleError, describe, printable
+from faststyle.errors import ConfigError, FaststyleError, describe, printable
 
 
 class Parser(argparse.ArgumentParser):
@@ -64,6 +65,12 @@ def _within(value: Number, least: Number, most: Number) -> Number:
     if not least <= value <= most:
         raise argparse.ArgumentTypeError(f"must be from {least:,.15g} to {most:,.15g}")
     return value
+
+
+def check_installed(what: str, packages: Iterable[str], extra: str) -> None:
+    """Raises ``ConfigError`` if one of the packages, which ``extra`` brings, is missing."""
+    if missing := [name for name in packages if importlib.util.find_spec(name) is None]:
+        raise ConfigError(f"{what} needs {', '.join(missing)}: pip install 'faststyle[{extra}]'")
 
 
 def run_parsed(args: argparse.Namespace, main: Callable[[argparse.Namespace], int | None]) -> int:

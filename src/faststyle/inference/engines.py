@@ -26,9 +26,11 @@ if TYPE_CHECKING:
 
     RGB = NDArray[np.uint8]
 
+Place = tuple[int, int]  # top, left: pixels, multiples of 4, at which a picture begins in a larger one: noise goes on
 MEMORY = 4 * 2**30  # bytes
 MAX_WORKERS = 8
 MOST_BYTES = 2**30  # of an .onnx file
+ORIGIN: Place = (0, 0)
 PRECISIONS = ("float32", "bfloat16")
 STATISTICS = ("exact", "sampled")  # of a picture in strips: faststyle.inference.tiling
 
@@ -55,6 +57,7 @@ class Engine(ABC):
     devices: ClassVar[Collection[str]] = ("cpu",)
     options: ClassVar[Collection[str]] = ()  # those in ``OPTIONS`` that it honours; others are refused
     strips: ClassVar[bool] = False  # whether larger pictures go in strips
+    places: ClassVar[bool] = False  # whether it knows of a ``place``
     process_bytes: ClassVar[float]  # of memory without a picture, measured (BENCHMARKS.md)
     pixel_bytes: ClassVar[Mapping[int, float]]  # for each pixel and channel of ``NetworkConfig.width``, by ``patch``
     header: Header
@@ -96,7 +99,7 @@ class Engine(ABC):
         return most if self.fits_whole(most * height, width) else 1
 
     @abstractmethod
-    def stylize(self, photograph: RGB) -> RGB:
+    def stylize(self, photograph: RGB, place: Place = ORIGIN) -> RGB:
         """uint8 (H, W, 3), any size, to the same."""
 
 
@@ -139,7 +142,7 @@ class GraphEngine(Engine):
         """What the graph takes, by name."""
         return {"photograph": photograph} | ({} if self.shares is None else {"shares": self.shares})
 
-    def stylize(self, photograph: RGB) -> RGB:
+    def stylize(self, photograph: RGB, place: Place = ORIGIN) -> RGB:
         """Pads tiny pictures as ``faststyle.modeling.transformer_net.pad_to_stride`` does."""
         import numpy as np
 
@@ -233,7 +236,7 @@ class TorchEngine(Engine):
     suffixes = (".safetensors", ".ckpt")
     devices = ("cpu", "cuda", "mps")
     options = ("statistics",)
-    strips = True
+    strips = places = True
     process_bytes = 650e6
     pixel_bytes: ClassVar = {1: 25.0, 2: 13.5}
 
@@ -249,7 +252,7 @@ class TorchEngine(Engine):
         if self.header.network.rows == 1:
             self.network = self.build(source)
         self.cores = torch.get_num_threads()
-        self.waiting: deque[tuple[RGB, Future[RGB]]] = deque()
+        self.waiting: deque[tuple[RGB, Place, Future[RGB]]] = deque()
         self.turn = threading.Lock()
 
     def build(self, checkpoint: Checkpoint) -> TransformerNet:
@@ -264,34 +267,34 @@ class TorchEngine(Engine):
             other.waiting, other.turn = deque(), threading.Lock()
         return other
 
-    def stylize(self, photograph: RGB) -> RGB:
+    def stylize(self, photograph: RGB, place: Place = ORIGIN) -> RGB:
         import torch
 
         if self.device.type != "cpu":
-            return self.stylize_together(photograph)
+            return self.stylize_together(photograph, place)
         threads = max(1, self.cores // self.workers)
         if torch.get_num_threads() != threads:
             torch.set_num_threads(threads)  # of the thread that calls
-        return self.run([photograph])[0]
+        return self.run([photograph], place)[0]
 
-    def stylize_together(self, photograph: RGB) -> RGB:
-        """Whoever has the turn takes along all that wait with a picture of the same size."""
+    def stylize_together(self, photograph: RGB, place: Place) -> RGB:
+        """Whoever has the turn takes along all that wait with a picture of the same size and place."""
         mine: Future[RGB] = Future()
-        self.waiting.append((photograph, mine))
+        self.waiting.append((photograph, place, mine))
         with self.turn:
             if not mine.done():
                 waiting = [self.waiting.popleft() for _ in range(len(self.waiting))]
-                batch = [item for item in waiting if item[0].shape == photograph.shape]
-                self.waiting.extend(item for item in waiting if item[0].shape != photograph.shape)
+                batch = [item for item in waiting if (item[0].shape, item[1]) == (photograph.shape, place)]
+                self.waiting.extend(item for item in waiting if (item[0].shape, item[1]) != (photograph.shape, place))
                 try:
-                    for (_, future), stylized in zip(batch, self.run([rgb for rgb, _ in batch]), strict=True):
+                    for (*_, future), stylized in zip(batch, self.run([rgb for rgb, *_ in batch], place), strict=True):
                         future.set_result(stylized)
                 except Exception as error:
-                    for _, future in batch:
+                    for *_, future in batch:
                         future.set_exception(error)
         return mine.result()
 
-    def run(self, photographs: list[RGB]) -> list[RGB]:
+    def run(self, photographs: list[RGB], place: Place) -> list[RGB]:
         """Stylises pictures of one size together."""
         import numpy as np
         import torch
@@ -312,7 +315,7 @@ class TorchEngine(Engine):
                 statistics=self.statistics,
             )
             stylize = tiling.STATISTICS[self.statistics]
-            return [stylize(self.network, photograph, layout) for photograph in photographs]
+            return [stylize(self.network, photograph, layout, place) for photograph in photographs]
         with torch.inference_mode():
             pixels = torch.from_numpy(np.stack(photographs)).to(self.device)
-            return list(to_pixels(self.network(to_images(pixels))).cpu().numpy())
+            return list(to_pixels(self.network(to_images(pixels), *place)).cpu().numpy())

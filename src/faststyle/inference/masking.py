@@ -8,8 +8,7 @@ from numpy.typing import NDArray
 from faststyle.errors import ConfigError
 from faststyle.imaging.color import AFTER, MODES
 from faststyle.imaging.masks import Mask, blend, feather, fit_mask
-from faststyle.inference.strokes import Strokes
-from faststyle.inference.stylizer import Stylizer
+from faststyle.inference.strokes import Painter
 
 
 class Composition:
@@ -23,7 +22,7 @@ class Composition:
     """
 
     def __init__(
-        self, stylizers: Sequence[Stylizer | Strokes], masks: Sequence[tuple[str, Mask]], *, feather: float, color: str
+        self, stylizers: Sequence[Painter], masks: Sequence[tuple[str, Mask]], *, feather: float, color: str
     ) -> None:
         if len(stylizers) - len(masks) not in (0, 1):
             raise ConfigError(f"{len(stylizers)} checkpoints need as many masks or one less, found {len(masks)}")

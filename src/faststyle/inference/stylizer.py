@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from faststyle.checkpoint import Header, find_style, read_checkpoint
 from faststyle.errors import CheckpointError, FaststyleError, one_of
 from faststyle.inference.backends import AUTO, BACKENDS, INSTALL_TORCH, OPTIONS, choose_engines
-from faststyle.inference.engines import Engine, EngineOptions
+from faststyle.inference.engines import ORIGIN, Engine, EngineOptions, Place
 from faststyle.inference.mixture import row_shares, style_names
 
 OUT_OF_MEMORY = ("allocate memory", "outofmemory", "bad_alloc")  # in the back ends' RuntimeErrors
@@ -105,8 +105,11 @@ class Stylizer:
         """Prepares for calls of ``stylize`` from so many threads at once."""
         self.engine.workers = workers
 
-    def stylize(self, photograph: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    def stylize(self, photograph: NDArray[np.uint8], place: Place = ORIGIN) -> NDArray[np.uint8]:
         """uint8 (H, W, 3) sRGB, any size, to the same.
+
+        place: (top, left) pixels, multiples of 4, at which the photograph begins in a larger one, whose noise goes on
+        there: PyTorch knows of it, other back ends paint as at (0, 0).
 
         Raises ``FaststyleError`` when memory does not suffice.
         """
@@ -114,7 +117,7 @@ class Stylizer:
             raise FaststyleError(f"expected a uint8 (H, W, 3) picture, found {photograph.dtype} {photograph.shape}")
         height, width = photograph.shape[:2]
         try:
-            return self.engine_for(height, width).stylize(np.ascontiguousarray(photograph))
+            return self.engine_for(height, width).stylize(np.ascontiguousarray(photograph), place)
         except (RuntimeError, MemoryError) as error:
             if isinstance(error, MemoryError) or any(words in repr(error).lower() for words in OUT_OF_MEMORY):
                 raise FaststyleError(

@@ -71,10 +71,13 @@ class _Window:
 
 
 class Strips:
-    """A picture, (H, W, 3) with sides of 16 px or more, in strips of ``rows`` pixels. Shows a progress bar."""
+    """A picture, (H, W, 3) with sides of 16 px or more, in strips of ``rows`` pixels. Shows a progress bar.
 
-    def __init__(self, network: TransformerNet, photograph: RGB, rows: int) -> None:
-        self.network, self.photograph = network, photograph
+    place: where it begins in a larger one, as ``TransformerNet.forward`` has it.
+    """
+
+    def __init__(self, network: TransformerNet, photograph: RGB, rows: int, place: tuple[int, int]) -> None:
+        self.network, self.photograph, self.place = network, photograph, place
         self.device = next(network.parameters()).device
         self.height = -(-photograph.shape[0] // STRIDE)
         starts = list(range(0, max(1, self.height - SMALLEST_STRIP + 1), max(SMALLEST_STRIP, rows // STRIDE)))
@@ -90,6 +93,10 @@ class Strips:
     def read(self, window: _Window) -> Tensor:
         """The picture in a window, (1, 3, h, w) in [0, 1], right and lower edge padded as those of a whole one."""
         return pad_to_stride(to_image(self.photograph[STRIDE * window.low : STRIDE * window.high]).to(self.device))
+
+    def place_of(self, window: _Window) -> tuple[int, int]:
+        """Where a window begins in the larger picture."""
+        return self.place[0] + STRIDE * window.low, self.place[1]
 
     def write(self, result: RGB, window: _Window, stylized: Tensor) -> None:
         """Puts the strip's rows of a stylised window into the result."""
@@ -133,14 +140,14 @@ def layout_within(
     raise FaststyleError(f"{width}x{height} pixels need --memory {math.ceil(needed * 10) / 10:.1f}G at least")
 
 
-def stylize_exactly(network: TransformerNet, photograph: RGB, layout: Layout) -> RGB:
+def stylize_exactly(network: TransformerNet, photograph: RGB, layout: Layout, place: tuple[int, int] = (0, 0)) -> RGB:
     """uint8 (H, W, 3), sides of 16 px or more, to the same: as the network on the whole picture, up to rounding.
 
     Memory: the strips', and the float32 features at a quarter of the resolution, twice those with
     ``layout.cache_features``. Every convolution is computed two to four times, those of the residual blocks once with
     ``layout.cache_features``.
     """
-    strips = Strips(network, photograph, layout.rows)
+    strips = Strips(network, photograph, layout.rows, place)
     passes = len(network.down) + 1 + 3 * len(network.residuals) + len(network.up) + 1
     strips.bar.total = passes * len(strips.spans)
     with _restored_statistics(network), strips.bar:
@@ -153,9 +160,11 @@ def stylize_exactly(network: TransformerNet, photograph: RGB, layout: Layout) ->
         return _upsample(trunk, strips)
 
 
-def stylize_by_samples(network: TransformerNet, photograph: RGB, layout: Layout) -> RGB:
+def stylize_by_samples(
+    network: TransformerNet, photograph: RGB, layout: Layout, place: tuple[int, int] = (0, 0)
+) -> RGB:
     """Does as ``stylize_exactly``, but faster and similar: with the statistics of windows all over the picture."""
-    strips = Strips(network, photograph, layout.rows)
+    strips = Strips(network, photograph, layout.rows, place)
     strips.bar.total = len(strips.spans)
     result = np.empty_like(photograph)
     samples = min(STRIPS_FACTOR * layout.rows * photograph.shape[1], SAMPLED_PIXELS)  # as much memory as a strip
@@ -163,7 +172,7 @@ def stylize_by_samples(network: TransformerNet, photograph: RGB, layout: Layout)
     with _restored_statistics(network), strips.bar:
         _take_statistics(network, to_images(_windows(photograph, samples).to(strips.device)))
         for window in strips.windows(halo):
-            strips.write(result, window, network(strips.read(window), STRIDE * window.low))
+            strips.write(result, window, network(strips.read(window), *strips.place_of(window)))
     return result
 
 
@@ -235,7 +244,7 @@ def _downsample(strips: Strips) -> Tensor:
     def compute(number: int, module: nn.Module) -> Iterator[tuple[_Window, Tensor]]:
         """A module after the first ``number`` blocks."""
         for window in strips.windows(DOWN_HALO):
-            x = network.to_patches(strips.read(window), STRIDE * window.low)
+            x = network.to_patches(strips.read(window), *strips.place_of(window))
             yield window, window.crop(module(network.down[:number](x)))
 
     for number, block in enumerate(network.down):
