@@ -72,7 +72,7 @@ def test_strips_of_a_picture_in_a_larger_one(stylize: Any, make_style: MakeStyle
     with torch.inference_mode():
         whole = to_pixels(network(to_images(torch.from_numpy(photograph)[None]), *place))[0].numpy()
     here, elsewhere = (stylize(network, photograph, Layout(32), at).astype(int) for at in (place, (0, 0)))
-    assert np.abs(here - whole).mean() < 0.5 * np.abs(elsewhere - whole).mean()
+    assert np.abs(here - whole).mean() < 0.8 * np.abs(elsewhere - whole).mean()
 
 
 # halos: how far a change of one position is seen
