@@ -46,6 +46,7 @@ def make_loss(**changes: Any) -> LossConfig:
         "patch_weight": 0.0,
         "tv_weight": 0.0,
         "checkerboard_weight": 0.0,
+        "stability_weight": 0.0,
         "statistic": "gram",
         "style_scales": 1,
         "normalize": "relative",

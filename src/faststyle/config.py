@@ -41,7 +41,8 @@ class LossConfig:
     loss network takes its layers of the same depth. A layer of weight 0 is left out.
     content_weight, style_weight, ...: of the terms. Content and style are always measured, histograms and patches only
     where they have a weight. statistic: of the style loss, one of ``STATISTICS``. style_scales: sizes at which the
-    terms of style compare, each half of the one before. normalize: ``relative`` errors, or the ``paper``'s own sums.
+    terms of style compare, each half of the one before. stability_weight: in training, of how far the painting changes
+    where the photograph hardly does. normalize: ``relative`` errors, or the ``paper``'s own sums.
 
     Raises ``ConfigError`` on an unknown name, a negative weight or a used term without layers.
     """
@@ -56,6 +57,7 @@ class LossConfig:
     patch_weight: float
     tv_weight: float
     checkerboard_weight: float
+    stability_weight: float
     statistic: str
     style_scales: int
     normalize: str
@@ -64,7 +66,7 @@ class LossConfig:
         between("loss.style_scales", self.style_scales, 1, 8)
         one_of("loss.statistic", self.statistic, STATISTICS)
         one_of("loss.normalize", self.normalize, NORMALIZATIONS)
-        for term, weight in self.weights.items():
+        for term, weight in (*self.weights.items(), ("stability", self.stability_weight)):
             at_least(f"loss.{term}_weight", weight, 0)
         for term, layers in self.used_layers.items():
             for layer, weight in layers.items():

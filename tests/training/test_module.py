@@ -14,8 +14,8 @@ from faststyle.training.module import FACTORS, GRID, StyleBalance, StyleTransfer
 from helpers import make_config, make_loss
 
 
-def make_module(content_error: float | None = None) -> StyleTransferModule:
-    config = make_loss(content_layers={"relu1_1": 1.0})
+def make_module(content_error: float | None = None, stability_weight: float = 0.0) -> StyleTransferModule:
+    config = make_loss(content_layers={"relu1_1": 1.0}, stability_weight=stability_weight)
     recipe = Recipe(
         styles=(StyleConfig(name="painting", image="painting.png", size=32, file=None, content_error=content_error),),
         network=make_config(),
@@ -40,6 +40,19 @@ def test_only_the_network_gets_gradients_and_is_saved(monkeypatch: pytest.Monkey
     assert all(p.grad is not None for p in module.network.parameters())
     assert all(p.grad is None for p in module.loss.parameters())
     assert set(module.state_dict()) == {f"network.{name}" for name in module.network.state_dict()}
+
+
+def test_the_term_against_flicker_has_its_weight(monkeypatch: pytest.MonkeyPatch) -> None:
+    totals, terms = [], []
+    monkeypatch.setattr(StyleTransferModule, "log_dict", lambda self, values, prog_bar: terms.append(dict(values)))
+    crops = torch.randint(256, (2, 16, 16, 3), dtype=torch.uint8)
+    for weight in (0.0, 1.0, 3.0):
+        torch.manual_seed(0)
+        totals.append(make_module(stability_weight=weight).training_step(crops, 0).item())
+    assert "stability_loss" not in terms[0]
+    assert terms[1]["stability_loss"] > 0
+    assert totals[2] - totals[0] == pytest.approx(3 * (totals[1] - totals[0]), rel=1e-3)
+    assert totals[1] - totals[0] == pytest.approx(terms[1]["stability_loss"].item() / 2, rel=1e-3)  # 1 + the factor
 
 
 def test_state_round_trip() -> None:

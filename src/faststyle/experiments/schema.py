@@ -198,6 +198,8 @@ class OptimizeConfig:
         between("seed", self.seed, 0, MOST_SEED)
         check_threads("threads", self.threads)
         one_of("color", self.color, MODES)
+        if self.loss.stability_weight:
+            raise ConfigError("loss.stability_weight is for trainings")
         if self.learning_rate is not None and not self.learning_rate > 0:
             raise ConfigError(f"learning_rate must be above 0, found {self.learning_rate}")
 

@@ -18,6 +18,7 @@ from faststyle.modeling.transformer_net import TransformerNet
 from faststyle.network_config import STRIDE
 from faststyle.training.mixtures import MixturePlan
 from faststyle.training.optimizers import build_optimizer
+from faststyle.training.stability import disturb, stability_loss
 
 FACTORS = 1e-4, 1e4  # of the style weight, at most: a loss without style never gets there
 PHOTOGRAPH_WEIGHT = 20.0  # of the mean square difference to the photograph, where the style has no share
@@ -49,7 +50,8 @@ class StyleTransferModule(LightningModule):
         content = to_images(crops)
         mixtures = self.plan.draw(batch_idx, len(content), self.global_rank)
         shares, strengths = mixtures.shares.to(content.device), mixtures.strengths.to(content.device)
-        stylized = self.network(content, *noise_place(batch_idx), shares if self.network.config.rows > 1 else None)
+        rest = (*noise_place(batch_idx), shares if self.network.config.rows > 1 else None)
+        stylized = self.network(content, *rest)
         numbers = torch.tensor([self.styles.index(style) for style in mixtures.styles], device=content.device)
         factors = self.balance.factors[numbers]
         losses: dict[str, Tensor] = self.loss(
@@ -58,6 +60,10 @@ class StyleTransferModule(LightningModule):
             style_factors=factors * strengths.square(),
         )
         photograph_loss = (1 - strengths).clamp(min=0).square() * (stylized - content).square().mean((1, 2, 3))
+        if weight := self.recipe.loss.stability_weight:
+            moved, offset = disturb(content, batch_idx, self.recipe.seed)
+            losses["stability_loss"] = stability_loss(stylized, self.network(moved, *rest), offset)
+            losses["loss"] = losses["loss"] + weight * losses["stability_loss"]
         # Adam's memory of gradients is longer than the factors' changes
         loss = (losses["loss"] + PHOTOGRAPH_WEIGHT * photograph_loss) / (1 + factors)
         logged = {name: value.detach().mean() for name, value in losses.items()}
