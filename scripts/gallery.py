@@ -1,6 +1,7 @@
 """Draws the shipped styles on the sample photographs, and writes checkpoints/README.md from what the weights say."""
 
 import argparse
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,8 @@ from numpy.typing import NDArray
 
 from faststyle.checkpoint import Header, read_checkpoint
 from faststyle.commands.terminal import one_line_errors
+from faststyle.evaluation.flicker import RATE, known_clip
+from faststyle.files import replacing
 from faststyle.imaging.images import contact_sheet, resize_shorter_side, resize_to, write_picture
 from faststyle.imaging.reading import read_picture
 from faststyle.imaging.sample_photos import sample_photograph
@@ -15,6 +18,10 @@ from faststyle.inference.mixture import style_names
 from faststyle.inference.strokes import Strokes
 from faststyle.inference.stylizer import Stylizer
 from faststyle.resources import CHECKPOINTS, PAINTINGS, shipped_styles, style_picture
+from faststyle.video import STEADY as STEADY_LEVERS
+from faststyle.video.clips import Frame
+from faststyle.video.steady import Steady
+from faststyle.video.writing import AnimationWriter
 
 SHOWN = ("astronaut", "coffee", "cat")
 HEIGHT = 400
@@ -26,6 +33,8 @@ TURNED = (
     ("leger_contrast_of_forms", (0.5, 0.7, 0.85, 1, 1.4, 2)),
 )
 DIALS = CHECKPOINTS.parent / "docs" / "images" / "dials.jpg"
+STEADY = CHECKPOINTS.parent / "docs" / "images" / "steady.webp"
+CLIP = (180, 320), 30  # pixels, frames
 ALL = CHECKPOINTS.parent / "docs" / "images" / "all.jpg"
 
 HEADER = """# Shipped styles
@@ -61,7 +70,22 @@ def main() -> None:
     pairs = [first + first, *([p for row in others[i : i + 2] for p in row] for i in range(0, len(others), 2))]
     write_picture(ALL, contact_sheet(pairs))
     write_picture(DIALS, contact_sheet([_smaller(row) for row in dials(photographs[0])]))
+    with replacing(STEADY) as path:
+        write_steady(path, read_picture(sample_photograph(SHOWN[0])).rgb)
     (CHECKPOINTS / "README.md").write_text(page())
+
+
+def write_steady(path: Path, photograph: NDArray[np.uint8]) -> None:
+    """A camera moves over the photograph: painted frame by frame, and steadily."""
+    size, frames = CLIP
+    clip = known_clip(photograph, frames, size=size)
+    stylizer = Stylizer.load(PAINTINGS, style=TURNED[0][0], device="cpu", backend="torch")
+    painters = [Steady(stylizer, levers) for levers in (STEADY_LEVERS["none"], STEADY_LEVERS["both"])]
+    writer = AnimationWriter(path, STEADY.suffix)
+    for number, frame in enumerate(clip.frames):
+        pair = contact_sheet([[painter.stylize(frame) for painter in painters]])
+        writer.write(Frame(pair.rgb, Fraction(number, RATE), Fraction(1, RATE)))
+    writer.close()
 
 
 def dials(photograph: NDArray[np.uint8]) -> list[list[NDArray[np.uint8]]]:

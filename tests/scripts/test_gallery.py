@@ -64,6 +64,7 @@ def test_draws_every_style_and_writes_the_page(tmp_path: Path, monkeypatch: pyte
     assert width > len(gallery.SHOWN) * gallery.HEIGHT
     assert read_picture(tmp_path / "docs" / "images" / "all.jpg").size[0] == 4 * gallery.HEIGHT // 2 + 3 * 4
     assert read_picture(tmp_path / "docs" / "images" / "dials.jpg").size[0] == 3 * gallery.HEIGHT // 2 + 2 * 4
+    assert read_picture(tmp_path / "docs" / "images" / "steady.webp").size == (180, 2 * 320 + 4)
     page = (folder / "README.md").read_text()
     assert page.startswith(gallery.HEADER)
     headings = ["## great_wave", "## starry_night", "## paintings", *(f"### {name}" for name in more)]
