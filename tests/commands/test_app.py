@@ -4,6 +4,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from pathlib import Path
 
 import pytest
 
@@ -18,9 +19,10 @@ def test_it_is_for_this_machine_unless_told_otherwise(capsys: Capture) -> None:
     printed = capsys.readouterr().out.split()
     assert str(PAGE) in printed
     assert {"--server.address=127.0.0.1", "--server.port=8501", "--server.maxUploadSize=50"} <= set(printed)
-    assert call("app", "--check", "--public", "--port", 80, "--upload-limit", 7) == 0
-    expected = {"--server.address=0.0.0.0", "--server.port=80", "--server.maxUploadSize=7"}
-    assert expected <= set(capsys.readouterr().out.split())
+    assert call("app", "--check", "--public", "--port", 80, "--upload-limit", 7, "--runs", "mine") == 0
+    printed = capsys.readouterr().out.split()
+    assert {"--server.address=0.0.0.0", "--server.port=80", "--server.maxUploadSize=7"} <= set(printed)
+    assert printed[-1] == str(Path("mine").absolute())
 
 
 @pytest.mark.parametrize("options", [("--port", 0), ("--port", 70_000), ("--upload-limit", 0)])

@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Lock
 
-from faststyle.imaging.images import Picture, resize_shorter_side, write_picture
+from faststyle.errors import ImageError
+from faststyle.imaging.images import RAISE_LIMIT, Picture, resize_shorter_side, write_picture
 from faststyle.imaging.masks import Mask, to_mask
 from faststyle.imaging.reading import decode_picture
 from faststyle.inference.masking import Composition
@@ -80,7 +81,10 @@ class Studio:
 
 def open_upload(data: bytes, name: str) -> Picture:
     """A photograph from a user. Raises ``ImageError``."""
-    return decode_picture(data, name=name, max_megapixels=MOST_MEGAPIXELS)
+    try:
+        return decode_picture(data, name=name, max_megapixels=MOST_MEGAPIXELS)
+    except ImageError as error:
+        raise ImageError(str(error).removesuffix(RAISE_LIMIT)) from error  # an option that the page lacks
 
 
 def open_mask(data: bytes, name: str) -> Mask:

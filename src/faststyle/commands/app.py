@@ -21,12 +21,14 @@ def parse(argv: list[str]) -> argparse.Namespace:
     parser = build_parser(
         "app",
         "A page in the browser: drop a photograph, see it in all shipped styles, turn strength, mixture, size of the "
-        "strokes and colours, download it in full size. Photographs stay in the server's memory. Ctrl-C ends it.",
+        "strokes and colours, download it in full size; paint it like any painting; watch trainings. Photographs stay "
+        "on the server while they are painted. Ctrl-C ends it.",
     )
     add = parser.add_argument
     add("--port", type=whole(1, MOST_PORT), default=8501, help="default: %(default)s")
     add("--public", action="store_true", help="for other machines, too; default: this one only")
     add("--upload-limit", type=whole(1, 1000), default=50, metavar="MB", help="default: %(default)s")
+    add("--runs", type=Path, default=Path("runs"), metavar="DIR", help="of the trainings; default: %(default)s")
     add("--check", action="store_true", help="print what would be run, and end")
     return parser.parse_args(argv)
 
@@ -50,6 +52,8 @@ def serve(args: argparse.Namespace) -> None:
         "run",
         str(PAGE),
         *(f"--{key}={value}" for key, value in options.items()),
+        "--",
+        str(args.runs.absolute()),
     ]
     if args.check:
         print(*command)

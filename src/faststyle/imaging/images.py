@@ -16,6 +16,7 @@ from faststyle.files import check_output, replacing
 log = logging.getLogger(__name__)
 
 MAX_MEGAPIXELS = 200.0
+RAISE_LIMIT = " (--max-megapixels raises it)"
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif"})
 
 # what is written, by suffix: Pillow's options. 95 and 4:4:4 keep a painting's coloured edges.
@@ -78,8 +79,7 @@ def check_megapixels(name: str, height: int, width: int, most: float) -> None:
     """Raises ``ImageError`` if a picture of that size has more."""
     megapixels = height * width / 1e6
     if megapixels > most:
-        limit = f"the limit is {most:g} (--max-megapixels raises it)"
-        raise ImageError(f"{name} has {megapixels:.1f} megapixels, {limit}")
+        raise ImageError(f"{name} has {megapixels:.1f} megapixels, the limit is {most:g}{RAISE_LIMIT}")
 
 
 def resize_shorter_side(
