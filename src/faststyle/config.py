@@ -26,6 +26,7 @@ TERMS = (*LAYER_TERMS, "tv", "checkerboard")
 
 PHOTOGRAPH = "photograph"  # the row of a network that gives the photograph back
 STRENGTHS = (0.0, 1.5)  # of a style: 0 is the photograph, 1 what was trained
+BEYOND = 0.4  # of a strength's part above 1: farther out the error of many styles rises again (BENCHMARKS.md)
 STROKE_SIZES = (0.5, 2.0)  # 1 is what was trained
 TUNES = ("all", "rows")  # what a training changes: the whole network, or the rows of styles that ``init`` lacks
 
@@ -211,3 +212,8 @@ class Outcome:
     device: str | None
     losses: dict[str, float]
     evaluation: dict[str, float]
+
+
+def style_share(strength: float) -> float:
+    """The share of a style's row at a strength; the photograph's has the rest."""
+    return min(strength, 1.0) + BEYOND * max(0.0, strength - 1.0)

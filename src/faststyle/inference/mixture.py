@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faststyle.checkpoint import Header
-from faststyle.config import PHOTOGRAPH, STRENGTHS
+from faststyle.config import PHOTOGRAPH, STRENGTHS, style_share
 from faststyle.errors import ConfigError, between
 
 
@@ -36,7 +36,7 @@ def row_shares(header: Header, style: str | Mapping[str, float] | None, strength
     """(rows,): the share of each row, with the sum 1; None for a network of one row.
 
     style: a name, ``NAME:0.6,NAME:0.4``, or shares by name, which need not have the sum 1; None where there is but one.
-    strength: in ``STRENGTHS``; the rest is the photograph's row, of which there is less than nothing above 1.
+    strength: in ``STRENGTHS``, see ``style_share``; the rest is the photograph's row, less than nothing above 1.
 
     Raises ``ConfigError`` on a style or a strength that the file does not have, or on shares that cannot be.
     """
@@ -60,7 +60,8 @@ def row_shares(header: Header, style: str | Mapping[str, float] | None, strength
     total = sum(shares.values())
     if not 0 < total < math.inf:
         raise ConfigError(f"the shares of {', '.join(shares)} have the sum {total}")
-    rows = np.array([strength * shares.get(name, 0.0) / total for name in header.styles], np.float32)
+    share = style_share(strength)
+    rows = np.array([share * shares.get(name, 0.0) / total for name in header.styles], np.float32)
     if PHOTOGRAPH in header.styles:
-        rows[-1] = 1 - strength
+        rows[-1] = 1 - share
     return rows

@@ -7,13 +7,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from faststyle.config import STRENGTHS
+from faststyle.config import STRENGTHS, style_share
 
 
 @dataclass(frozen=True)
 class Mixtures:
-    """Of a batch. styles: the name of each picture's. strengths: (B,) in the range ``STRENGTHS``, the share of the
-    style's row, beside that of the photograph (1 - strength). shares: (B, rows) for ``TransformerNet.forward``."""
+    """Of a batch. styles: the name of each picture's. strengths: (B,) in the range ``STRENGTHS``. shares: (B, rows)
+    for ``TransformerNet.forward``: ``style_share`` of the style's row, and the rest of the photograph's."""
 
     styles: list[str]
     strengths: Tensor
@@ -39,8 +39,9 @@ class MixturePlan:
         mixed, at = random.random((2, batch_size))
         strengths = torch.from_numpy(np.where(mixed < self.strength, STRENGTHS[1] * at, 1.0)).float()
         shares = torch.zeros(batch_size, len(self.rows))
-        shares[range(batch_size), [self.rows.index(style) for style in styles]] = strengths
-        shares[:, -1] += 1 - strengths
+        own = torch.tensor([style_share(strength) for strength in strengths.tolist()])
+        shares[range(batch_size), [self.rows.index(style) for style in styles]] = own
+        shares[:, -1] += 1 - own
         return Mixtures(styles, strengths, shares)
 
     def _style(self, position: int, rank: int) -> str:
