@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.callbacks import ModelCheckpoint, Timer
+from pytorch_lightning.strategies import DDPStrategy
 from torch import Tensor
 
 from faststyle.checkpoint import Checkpoint, read_checkpoint
@@ -22,7 +23,7 @@ from faststyle.losses.perceptual_loss import needed_layers
 from faststyle.modeling.loss_network import VGG, Compact, LossNetwork, choose_architecture, load_loss_network
 from faststyle.modeling.transformer_net import TransformerNet
 from faststyle.network_config import NetworkConfig
-from faststyle.training.callbacks import NonFiniteGuard, WholeCheckpoints
+from faststyle.training.callbacks import NonFiniteGuard, Parting, WholeCheckpoints
 from faststyle.training.hardware import bf16_is_faster
 from faststyle.training.loggers import LOGGERS
 
@@ -131,7 +132,7 @@ def build_trainer(
     if config.threads:
         torch.set_num_threads(config.threads)
     checkpoints = run_dir / "checkpoints"
-    guards = [Timer(), NonFiniteGuard(checkpoints, config.checkpoint_every)]
+    guards = [Parting(), Timer(), NonFiniteGuard(checkpoints, config.checkpoint_every)]
     saving = ModelCheckpoint(
         checkpoints,
         "step-{step:06d}",
@@ -141,12 +142,13 @@ def build_trainer(
         enable_version_counter=False,
     )
     automatic = "bf16-mixed" if config.precision == "auto" and bf16_is_faster() else "32-true"
+    ddp = DDPStrategy(forward_sync_buffers=False)  # they are alike anyway, and those of the losses large
     try:
         return pl.Trainer(
             accelerator=config.accelerator,
             devices=config.devices,
             num_nodes=config.num_nodes,
-            strategy=config.strategy,
+            strategy=ddp if config.strategy == "ddp" else config.strategy,
             precision=automatic if config.precision == "auto" else config.precision,  # type: ignore[arg-type]
             max_steps=config.max_steps,
             log_every_n_steps=config.log_every_n_steps,

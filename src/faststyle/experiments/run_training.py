@@ -46,6 +46,8 @@ from faststyle.training.datamodule import PackDataModule
 from faststyle.training.hardware import device_name, keep_freed_memory
 from faststyle.training.loggers import check_logger
 from faststyle.training.module import StyleTransferModule
+from faststyle.training.ranks import check_shares, same, together
+from faststyle.training.requeue import is_requeued
 from faststyle.training.sources import SAMPLE_SOURCE
 
 log = logging.getLogger(__name__)
@@ -101,6 +103,7 @@ def run_training(settings: TrainConfig, inputs: Inputs) -> Path:
     grid = SampleGrid(run_dir / "samples", data.held_out[:4], paintings, settings.trainer.sample_every)
     signals = StopOnSignal()
     trainer = build_trainer(settings.trainer, settings.logger, run_dir, [bar, grid, signals])
+    check_shares(settings.data.batch_size, trainer.world_size)
     if settings.trainer.compile and trainer.strategy.root_device.type == "cuda":
         network.compile()
         loss.loss_network.compile()
@@ -128,11 +131,13 @@ def fit(trainer: pl.Trainer, module: pl.LightningModule, data: PackDataModule, r
     if trainer.strategy.root_device.type == "cpu":
         keep_freed_memory()
     started = time.perf_counter()
-    trainer.fit(module, data, ckpt_path=resume, weights_only=True)
-    log.info("step %d after %.0f s", trainer.global_step, time.perf_counter() - started)
-    path = Path(trainer.default_root_dir) / "checkpoints" / f"step-{trainer.global_step:06d}.ckpt"
-    if not path.exists():
-        trainer.save_checkpoint(path, weights_only=False)
+    with together():
+        trainer.fit(module, data, ckpt_path=resume, weights_only=True)
+        path = Path(trainer.default_root_dir) / "checkpoints" / f"step-{trainer.global_step:06d}.ckpt"
+        if not same(path.exists()):
+            trainer.save_checkpoint(path, weights_only=False)
+    if trainer.is_global_zero:
+        log.info("step %d after %.0f s", trainer.global_step, time.perf_counter() - started)
 
 
 def make_recipe(settings: TrainConfig, rows: Sequence[str]) -> Recipe:
@@ -197,9 +202,10 @@ def draw_preview(
 
 
 def find_checkpoint(resume: str | None, run_dir: Path) -> Path | None:
-    """``auto``: the newest checkpoint of this run folder or, if it has none, of its siblings."""
+    """``auto``: the newest checkpoint of this run folder or, if it has none, of its siblings. None: none, but of the
+    run folder of a job that runs again."""
     if resume is None:
-        return None
+        return newest_checkpoint(run_dir, "checkpoints/*.ckpt") if is_requeued() else None
     if resume != "auto":
         if not Path(resume).is_file():
             raise CheckpointError(f"resume: no checkpoint {resume}")
@@ -254,4 +260,5 @@ def _flatten(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 def quiet_lightning() -> None:
     for message in ADVICE:
         warnings.filterwarnings("ignore", message)
-    logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(logging.WARNING)
+    for name in ("pytorch_lightning.utilities.rank_zero", "lightning_fabric.utilities"):
+        logging.getLogger(name).setLevel(logging.WARNING)
