@@ -157,6 +157,7 @@ def build_trainer(
             logger=LOGGERS[logger.kind].build(run_dir, logger.project, logger.offline),
             default_root_dir=run_dir,
             enable_model_summary=False,
+            sync_batchnorm=True,
             plugins=[WholeCheckpoints()],
         )
     except (MisconfigurationException, TypeError, ValueError) as error:  # what Lightning raises on a bad setting

@@ -103,11 +103,12 @@ def run_training(settings: TrainConfig, inputs: Inputs) -> Path:
     grid = SampleGrid(run_dir / "samples", data.held_out[:4], paintings, settings.trainer.sample_every)
     signals = StopOnSignal()
     trainer = build_trainer(settings.trainer, settings.logger, run_dir, [bar, grid, signals])
-    check_shares(settings.data.batch_size, trainer.world_size)
+    check_processes(settings, trainer)
     if settings.trainer.compile and trainer.strategy.root_device.type == "cuda":
         network.compile()
         loss.loss_network.compile()
     fit(trainer, module, data, resume)
+    signals.make_room(trainer)
     if trainer.is_global_zero:
         outcome = outcome_of(trainer, module, styles, data.held_out)
         save_weights(inputs.weights_path, network, recipe, outcome, rows)
@@ -138,6 +139,14 @@ def fit(trainer: pl.Trainer, module: pl.LightningModule, data: PackDataModule, r
             trainer.save_checkpoint(path, weights_only=False)
     if trainer.is_global_zero:
         log.info("step %d after %.0f s", trainer.global_step, time.perf_counter() - started)
+
+
+def check_processes(settings: TrainConfig, trainer: pl.Trainer) -> None:
+    """Raises ``ConfigError`` where several processes could not train as one does."""
+    check_shares(settings.data.batch_size, trainer.world_size)
+    on_cpu = trainer.strategy.root_device.type == "cpu"
+    if on_cpu and trainer.world_size > 1 and settings.network.norm == "batch":  # PyTorch's synchronised one needs GPUs
+        raise ConfigError("network.norm=batch trains in one process on a CPU: set trainer.devices=1")
 
 
 def make_recipe(settings: TrainConfig, rows: Sequence[str]) -> Recipe:
@@ -202,18 +211,16 @@ def draw_preview(
 
 
 def find_checkpoint(resume: str | None, run_dir: Path) -> Path | None:
-    """``auto``: the newest checkpoint of this run folder or, if it has none, of its siblings. None: none, but of the
-    run folder of a job that runs again."""
-    if resume is None:
-        return newest_checkpoint(run_dir, "checkpoints/*.ckpt") if is_requeued() else None
-    if resume != "auto":
+    """``auto``: the newest checkpoint of this run folder or, if it has none, of its siblings. A job that runs again
+    goes on from that of its run folder, however it began."""
+    own = newest_checkpoint(run_dir, "checkpoints/*.ckpt") if resume == "auto" or is_requeued() else None
+    if resume not in (None, "auto") and not own:
         if not Path(resume).is_file():
             raise CheckpointError(f"resume: no checkpoint {resume}")
         return Path(resume)
-    found = newest_checkpoint(run_dir, "checkpoints/*.ckpt") or newest_checkpoint(
-        run_dir.parent, "*/checkpoints/*.ckpt"
-    )
-    log.info("resume: %s", found or f"nothing in {run_dir.parent}, starting afresh")
+    found = own or (newest_checkpoint(run_dir.parent, "*/checkpoints/*.ckpt") if resume else None)
+    if found or resume:
+        log.info("resume: %s", found or f"nothing in {run_dir.parent}, starting afresh")
     return found
 
 

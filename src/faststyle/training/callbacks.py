@@ -25,9 +25,9 @@ from faststyle.modeling.pixels import to_images, to_pixels
 from faststyle.modeling.stored import check_whole
 from faststyle.signals import NUMBERS, Interruption
 from faststyle.training import requeue
-from faststyle.training.ranks import largest
 from faststyle.training.loggers import PictureLogger
 from faststyle.training.module import StyleTransferModule
+from faststyle.training.ranks import largest
 
 log = logging.getLogger(__name__)
 
@@ -175,16 +175,20 @@ class StopOnSignal(Callback):
     def on_exception(self, *_: Any) -> None:
         self.interruption.restore()
 
+    def make_room(self, trainer: Trainer) -> None:
+        """After a cluster's signal, when the checkpoint is written: has the job run again, and leaves at once."""
+        received = self.interruption.received
+        if received and received in requeue.SIGNALS and trainer.is_global_zero:
+            log.warning("step %d is saved, to make room for another job", trainer.global_step)
+            requeue.requeue(received)
+            self.interruption.leave()
+
     def leave(self, trainer: Trainer) -> None:
         """After a signal, when all is written: ``SystemExit`` with 128 + its number, from the first process: the
         others must not seem to have failed while it writes."""
-        received = self.interruption.received
-        if not received or not trainer.is_global_zero:
-            return
-        log.warning("interrupted at step %d; resume=auto continues", trainer.global_step)
-        if received in requeue.SIGNALS:
-            requeue.requeue(received)
-        self.interruption.leave()
+        if self.interruption.received and trainer.is_global_zero:
+            log.warning("interrupted at step %d; resume=auto continues", trainer.global_step)
+            self.interruption.leave()
 
 
 class Parting(Callback):

@@ -15,7 +15,8 @@ SIGNALS = tuple(getattr(signal, name) for name in ("SIGUSR1", "SIGUSR2") if hasa
 
 def is_requeued() -> bool:
     """Whether this process may be a job that runs again: its run folder is its own, and holds where it was."""
-    return os.environ.get("SLURM_RESTART_COUNT", "0") != "0" or os.environ.get("SUBMITIT_EXECUTOR") == "local"
+    restarts = (os.environ.get(name, "0") for name in ("SLURM_RESTART_COUNT", "TORCHELASTIC_RESTART_COUNT"))
+    return any(count != "0" for count in restarts) or os.environ.get("SUBMITIT_EXECUTOR") == "local"
 
 
 def requeue(received: signal.Signals) -> None:
