@@ -3,6 +3,7 @@
 import logging
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from faststyle.experiments.application import compose_settings
 from faststyle.experiments.schema import TrainConfig
 from faststyle.experiments.train import train
 from faststyle.training.module import StyleTransferModule
-from faststyle.training.requeue import is_requeued, requeue
+from faststyle.training.requeue import SIGNALS, is_requeued, listen, requeue
 from helpers import call, children, start, wait_for
 
 STYLES = ("pointillism", "stained_glass", "brush_strokes")
@@ -31,26 +32,49 @@ def scontrol(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return calls
 
 
+@pytest.fixture(autouse=True)
+def _usual_handlers() -> Iterator[None]:
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
 def test_a_job_and_a_task_of_an_array_are_requeued(scontrol: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    requeue(signal.SIGUSR1)
+    listen()
+    with pytest.raises(SystemExit) as stop:
+        signal.raise_signal(signal.SIGUSR1)  # before the training has begun
+    assert stop.value.code == 128 + signal.SIGUSR1
     monkeypatch.setenv("SLURM_ARRAY_JOB_ID", "70")
     monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "3")
+    with pytest.raises(SystemExit):
+        requeue(signal.SIGUSR2)
+    monkeypatch.setenv("SLURM_PROCID", "1")
+    with pytest.raises(SystemExit):
+        requeue(signal.SIGUSR1)
+    assert scontrol.read_text() == "requeue 71\nrequeue 70_3\n"  # by the first process alone
+
+
+def test_without_slurm_nothing_is_requeued() -> None:
+    listen()
     requeue(signal.SIGUSR1)
-    assert scontrol.read_text() == "requeue 71\nrequeue 70_3\n"
+    assert signal.getsignal(signal.SIGUSR1) == signal.SIG_DFL
 
 
 @pytest.mark.parametrize("content", ["#!/bin/sh\nexit 1\n", "no program"])
 def test_a_slurm_that_refuses_is_told_of(content: str, scontrol: Path, caplog: pytest.LogCaptureFixture) -> None:
     (scontrol.parent / "bin" / "scontrol").write_text(content)
-    requeue(signal.SIGUSR1)
+    listen()
+    with pytest.raises(SystemExit):
+        requeue(signal.SIGUSR1)
     assert "job 71 is not requeued: " in caplog.text
 
 
 def test_a_handler_of_another_program_is_called_in_place_of_slurm(scontrol: Path) -> None:
     received = []
-    before = signal.signal(signal.SIGUSR2, lambda number, frame: received.append(number))
+    signal.signal(signal.SIGUSR2, lambda number, frame: received.append(number))
+    listen()
     requeue(signal.SIGUSR2)
-    signal.signal(signal.SIGUSR2, before)
     assert received == [signal.SIGUSR2]
     assert not scontrol.exists()
 
@@ -70,7 +94,7 @@ def test_slurms_signal_saves_and_the_job_goes_on_by_itself(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    for name, value in (("NTASKS", "1"), ("PROCID", "0"), ("LOCALID", "0"), ("NODEID", "0"), ("JOB_NAME", "train")):
+    for name, value in (("NTASKS", "1"), ("PROCID", "0"), ("LOCALID", "0"), ("NODEID", "0")):
         monkeypatch.setenv(f"SLURM_{name}", value)
     settings = compose_settings("train", TrainConfig, train_overrides)
     step = StyleTransferModule.training_step

@@ -9,6 +9,8 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 import torch.nn.functional as F
+from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
+from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.callbacks import ModelCheckpoint, Timer
 from pytorch_lightning.strategies import DDPStrategy
@@ -144,7 +146,7 @@ def build_trainer(
     automatic = "bf16-mixed" if config.precision == "auto" and bf16_is_faster() else "32-true"
     ddp = DDPStrategy(forward_sync_buffers=False)  # they are alike anyway, and those of the losses large
     try:
-        return pl.Trainer(
+        trainer = pl.Trainer(
             accelerator=config.accelerator,
             devices=config.devices,
             num_nodes=config.num_nodes,
@@ -158,10 +160,19 @@ def build_trainer(
             default_root_dir=run_dir,
             enable_model_summary=False,
             sync_batchnorm=True,
-            plugins=[WholeCheckpoints()],
+            plugins=[WholeCheckpoints(), *_cluster()],
         )
+        if ddp.cluster_environment:  # as many processes as torchrun or SLURM started? Lightning would ask later
+            ddp.cluster_environment.validate_settings(trainer.num_devices, trainer.num_nodes)
+        return trainer
     except (MisconfigurationException, TypeError, ValueError) as error:  # what Lightning raises on a bad setting
         raise ConfigError(f"trainer: {str(error).splitlines()[0]}") from error
+
+
+def _cluster() -> list[SLURMEnvironment]:
+    """SLURM, if it started this process; without Lightning's requeueing, which saves in the middle of a step."""
+    under_slurm = SLURMEnvironment.detect() and not TorchElasticEnvironment.detect()
+    return [SLURMEnvironment(auto_requeue=False)] if under_slurm else []
 
 
 def file_name(path: str | None) -> str | None:

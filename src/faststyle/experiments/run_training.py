@@ -31,7 +31,7 @@ from faststyle.experiments.build import (
     row_names,
     train_rows_only,
 )
-from faststyle.experiments.inputs import check_own, naming
+from faststyle.experiments.inputs import check_own, is_first, naming
 from faststyle.experiments.schema import TrainConfig
 from faststyle.experiments.train import Inputs
 from faststyle.imaging.images import contact_sheet, write_picture
@@ -47,7 +47,7 @@ from faststyle.training.hardware import device_name, keep_freed_memory
 from faststyle.training.loggers import check_logger
 from faststyle.training.module import StyleTransferModule
 from faststyle.training.ranks import check_shares, same, together
-from faststyle.training.requeue import is_requeued
+from faststyle.training.requeue import is_requeued, listen
 from faststyle.training.sources import SAMPLE_SOURCE
 
 log = logging.getLogger(__name__)
@@ -74,6 +74,7 @@ ADVICE = (
 
 def run_training(settings: TrainConfig, inputs: Inputs) -> Path:
     """``faststyle.experiments.train.train`` once its inputs are checked."""
+    listen()
     check_logger(settings.logger.kind)
     settings = replace(settings, loss_network=choose_loss_network(settings.loss_network, settings.loss))
     run_dir = Path(settings.run_dir)
@@ -143,6 +144,8 @@ def fit(trainer: pl.Trainer, module: pl.LightningModule, data: PackDataModule, r
 
 def check_processes(settings: TrainConfig, trainer: pl.Trainer) -> None:
     """Raises ``ConfigError`` where several processes could not train as one does."""
+    if trainer.world_size == 1 and not is_first():
+        raise ConfigError("trainer: several processes were started: torchrun needs trainer=ddp, srun trainer=slurm")
     check_shares(settings.data.batch_size, trainer.world_size)
     on_cpu = trainer.strategy.root_device.type == "cpu"
     if on_cpu and trainer.world_size > 1 and settings.network.norm == "batch":  # PyTorch's synchronised one needs GPUs

@@ -1,34 +1,48 @@
-"""Jobs of a cluster that are to make room: SLURM's signal before it ends a job, and running again afterwards."""
+"""Jobs of a cluster that are to make room: what SLURM sends before it ends a job, and running again afterwards."""
 
 import logging
 import os
 import signal
 import subprocess
+from types import FrameType
 
 from faststyle.errors import describe
 
 log = logging.getLogger(__name__)
 
-# what SLURM sends before the time is over or the job is pre-empted: sbatch --signal=USR1@120, submitit's USR2
+# before the time is over or the job is pre-empted: sbatch --signal=USR1@120, submitit's USR2
 SIGNALS = tuple(getattr(signal, name) for name in ("SIGUSR1", "SIGUSR2") if hasattr(signal, name))
+RESTARTS = ("SLURM_RESTART_COUNT", "TORCHELASTIC_RESTART_COUNT")
 
 
 def is_requeued() -> bool:
-    """Whether this process may be a job that runs again: its run folder is its own, and holds where it was."""
-    restarts = (os.environ.get(name, "0") for name in ("SLURM_RESTART_COUNT", "TORCHELASTIC_RESTART_COUNT"))
-    return any(count != "0" for count in restarts) or os.environ.get("SUBMITIT_EXECUTOR") == "local"
+    """Whether this process may be a job that runs again, in a run folder of its own."""
+    again = any(os.environ.get(name, "0") != "0" for name in RESTARTS)
+    return again or os.environ.get("SUBMITIT_EXECUTOR") == "local"  # which does not say
+
+
+def listen() -> None:
+    """Under SLURM one of ``SIGNALS`` now ends the process, and the job runs again, if not by submitit's own handler."""
+    for number in SIGNALS if _job() else ():
+        if signal.getsignal(number) == signal.SIG_DFL:
+            signal.signal(number, _requeue)
 
 
 def requeue(received: signal.Signals) -> None:
-    """Has the job run again after one of ``SIGNALS``: by submitit, whose handler then ends the process, or by SLURM."""
+    """Does what one of ``SIGNALS`` would have done at once: has the job run again, and ends the process."""
     handler = signal.getsignal(received)
     if callable(handler):
         handler(received, None)
-    elif job := _job():
+
+
+def _requeue(number: int, frame: FrameType | None) -> None:
+    job = _job()
+    if job and os.environ.get("SLURM_PROCID", "0") == "0":
         try:
             subprocess.run(["scontrol", "requeue", job], check=True)
         except (OSError, subprocess.CalledProcessError) as error:
             log.warning("job %s is not requeued: %s", job, describe(error))
+    raise SystemExit(128 + number)
 
 
 def _job() -> str | None:
