@@ -141,5 +141,6 @@ def test_a_sweep_of_styles_as_jobs_of_which_one_makes_room(train_overrides: list
         outcome = read_checkpoint(sweep / str(number) / f"{style}.safetensors").header.outcome
         assert outcome is not None
         assert outcome.step == 100
+    assert sum("packing" in path.read_text() for path in sweep.glob(".submitit/*/*_log.err")) == 1  # the others waited
     assert call("sweep-sheet", sweep) == 0
     assert (sweep / "sheet.png").is_file()

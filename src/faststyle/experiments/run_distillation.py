@@ -84,7 +84,6 @@ def run_distillation(settings: DistillConfig, inputs: Inputs) -> Path:
     if trainer.world_size > 1:
         raise ConfigError(f"trainer: a distillation runs in one process, found {trainer.world_size}")
     fit(trainer, module, data, resume)
-    signals.make_room(trainer)
     student = fold(module.student, module.scales)
     info = origin | {
         "step": trainer.global_step,

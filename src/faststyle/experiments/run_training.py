@@ -147,9 +147,9 @@ def check_processes(settings: TrainConfig, trainer: pl.Trainer) -> None:
     if trainer.world_size == 1 and not is_first():
         raise ConfigError("trainer: several processes were started: torchrun needs trainer=ddp, srun trainer=slurm")
     check_shares(settings.data.batch_size, trainer.world_size)
-    on_cpu = trainer.strategy.root_device.type == "cpu"
-    if on_cpu and trainer.world_size > 1 and settings.network.norm == "batch":  # PyTorch's synchronised one needs GPUs
-        raise ConfigError("network.norm=batch trains in one process on a CPU: set trainer.devices=1")
+    several = settings.trainer.strategy == "ddp" and trainer.strategy.root_device.type == "cpu"
+    if several and settings.network.norm == "batch":  # PyTorch's synchronised one needs GPUs
+        raise ConfigError("network.norm=batch trains in one process on a CPU: set trainer=cpu")
 
 
 def make_recipe(settings: TrainConfig, rows: Sequence[str]) -> Recipe:
