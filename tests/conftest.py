@@ -30,12 +30,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(autouse=True)
 def _seeded() -> Iterator[None]:
-    """The same weights each time, one thread, and no handlers that a command line leaves behind."""
+    """The same weights each time, one thread, and nothing of logging that a command line leaves behind."""
     torch.manual_seed(0)
     handlers = list(logging.root.handlers)
     yield
     torch.set_num_threads(1)
     logging.root.handlers[:] = handlers
+    logging.getLogger("faststyle").setLevel(logging.NOTSET)
 
 
 @pytest.fixture

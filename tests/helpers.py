@@ -6,6 +6,7 @@ import shlex
 import socket
 import subprocess
 import sys
+import time
 import zipfile
 from collections.abc import Sequence
 from multiprocessing.process import BaseProcess
@@ -117,6 +118,24 @@ def _end_as(arguments: Sequence[str], folder: Path, printed: Path) -> None:
     os.dup2(file, 2)
     sys.argv = ["faststyle", *arguments]
     main()
+
+
+def start(*line: str, folder: Path) -> "subprocess.Popen[str]":
+    """``python -m LINE`` as a process, in a folder; what it says on stderr can be read."""
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", *line]
+    return subprocess.Popen(command, cwd=folder, env=environment, stderr=subprocess.PIPE, text=True)
+
+
+def children(process: int) -> list[int]:
+    """The processes that a process has started. Linux only."""
+    return [int(number) for number in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
+
+
+def wait_for(path: Path, pattern: str, process: "subprocess.Popen[str]") -> None:
+    """Until a file matches, or the process has ended."""
+    while process.poll() is None and not list(path.glob(pattern)):
+        time.sleep(0.01)
 
 
 def same_tensors(a: Checkpoint, b: Checkpoint) -> bool:

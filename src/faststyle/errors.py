@@ -58,6 +58,10 @@ class NonFiniteLossError(FaststyleError):
     """The loss became infinite or NaN during training."""
 
 
+class LostProcessError(FaststyleError):
+    """Another process of the same training has ended."""
+
+
 # by JSON that is cut short, or of another structure
 DAMAGED = (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError)
 

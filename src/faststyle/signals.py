@@ -1,7 +1,7 @@
 """Ending long work in good order."""
 
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
@@ -10,9 +10,11 @@ NUMBERS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Interruption:
-    """Between ``catch`` and ``restore`` the first SIGINT or SIGTERM is noted in ``received``; a second one acts."""
+    """Between ``catch`` and ``restore`` the first of the signals ``numbers`` is noted in ``received``; a second one
+    acts."""
 
-    def __init__(self) -> None:
+    def __init__(self, numbers: Sequence[int] = NUMBERS) -> None:
+        self.numbers = numbers
         self.received: signal.Signals | None = None
         self.previous: dict[int, Any] = {}
 
@@ -24,7 +26,7 @@ class Interruption:
             self.restore()
             on_signal()
 
-        self.previous = {number: signal.signal(number, note) for number in NUMBERS}
+        self.previous = {number: signal.signal(number, note) for number in self.numbers}
 
     def restore(self) -> None:
         """Puts the previous handlers back."""

@@ -1,5 +1,6 @@
 """``faststyle train``: README's first command, wrong settings, and the path through everything on real input."""
 
+import importlib.util
 import logging
 from pathlib import Path
 from zipfile import ZipFile
@@ -10,6 +11,16 @@ from faststyle.checkpoint import read_checkpoint
 from faststyle.errors import ConfigError
 from faststyle.imaging.reading import read_picture
 from helpers import SHARED, VGG, call, readme_line
+
+
+def test_a_sweep_of_jobs_names_its_extra(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    find_spec = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "submitit" else find_spec(name))
+    assert call("train", "-m", "hydra/launcher=submitit_slurm", "seed=1,2") == 2
+    assert capsys.readouterr().err == "error: a sweep of jobs needs submitit: pip install 'faststyle[cluster]'\n"
 
 
 def test_readmes_first_command(

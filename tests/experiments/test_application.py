@@ -1,6 +1,7 @@
 """Command lines of Hydra: what reaches the task, several runs, every way to name layers, refusals in one line."""
 
 import logging
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -8,7 +9,11 @@ from pathlib import Path
 
 import pytest
 from hydra.core.global_hydra import GlobalHydra
+from lightning_fabric.strategies.launchers.subprocess_script import _hydra_subprocess_cmd
+from submitit import AutoExecutor
+from submitit.core.utils import UncompletedJobError
 
+import __main__
 from faststyle.errors import ConfigError, DataError, FaststyleError
 from faststyle.experiments.application import compose_settings, run_application
 from faststyle.experiments.schema import DistillConfig, OptimizeConfig, TrainConfig
@@ -69,6 +74,35 @@ def test_one_configuration_after_another_in_one_process(report_errors: Reporter)
     seeds = [settings_of(report_errors, f"seed={seed}", "hydra.run.dir=run")[0].seed for seed in (1, 2)]
     assert seeds == [1, 2]
     assert compose_settings("train", TrainConfig, ["run_dir=runs"]).seed == 0
+
+
+def test_each_run_of_several_can_start_further_processes(report_errors: Reporter, tmp_path: Path) -> None:
+    """By what Lightning's launcher asks, and without what it then sets."""
+    calls = []
+
+    def task(settings: TrainConfig) -> None:
+        assert "LOCAL_RANK" not in os.environ
+        os.environ["LOCAL_RANK"] = "0"
+        calls.append(_hydra_subprocess_cmd(local_rank=1)[0])
+
+    before = __main__.__spec__
+    run_application("train", TrainConfig, task, ["-m", "hydra.sweep.dir=sweep", "seed=3,4"], report_errors)
+    assert __main__.__spec__ == before
+    for number, command in enumerate(calls):
+        program = [sys.executable, "-m", "faststyle.__main__", "train", f"seed={number + 3}"]
+        assert command[:6] == [*program, f'hydra.run.dir="{tmp_path / "sweep" / str(number)}"']
+
+
+def test_a_job_that_fails_is_one_line(
+    report_errors: Reporter, reported: list[tuple[bool, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def submit(*_: object) -> None:
+        raise UncompletedJobError("Job 7 has no output\n---\nstarts from paintings\nerror: no photographs\n\nend\n")
+
+    monkeypatch.setattr(AutoExecutor, "map_array", submit)
+    with pytest.raises(SystemExit):
+        settings_of(report_errors, "-m", "hydra/launcher=submitit_local", "hydra.sweep.dir=sweep", "seed=1,2")
+    assert reported == [(False, "a job of the sweep failed: no photographs")]
 
 
 LAYERS = {"relu1_2": 1.0, "relu2_2": 1.0, "relu3_3": 1.0, "relu4_1": 1.0}  # of loss=balanced

@@ -160,6 +160,11 @@ def test_refusals(override: str, error: type[FaststyleError], words: str, overri
     assert not (tmp_path / "run").exists()
 
 
+def test_several_processes_are_refused(overrides: list[str]) -> None:
+    with pytest.raises(ConfigError, match="^trainer: a distillation runs in one process, found 2$"):
+        run(*overrides, "trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2")
+
+
 def test_going_on_replaces_its_own_output_only(overrides: list[str], tmp_path: Path) -> None:
     output = tmp_path / "w.safetensors"
     settings = [*overrides, f"output={output}", "resume=auto", "trainer.max_steps=1"]

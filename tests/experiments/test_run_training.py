@@ -328,6 +328,33 @@ def test_what_cannot_be_built_is_told_before_anything_is_packed(
     assert not (tmp_path / "run").exists()
 
 
+TWO_TASKS = {"PROCID": "0", "LOCALID": "0", "NODEID": "0", "NTASKS": "2", "NTASKS_PER_NODE": "2"}
+
+
+@pytest.mark.parametrize(
+    ("overrides", "environment", "words"),
+    [
+        (["trainer.devices=2", "data.batch_size=3"], {}, "data.batch_size must be a multiple of the 2 processes"),
+        (["trainer.devices=2", "network.norm=batch"], {}, "network.norm=batch trains in one process on a CPU"),
+        (["trainer=cpu"], {"PROCID": "1"}, "trainer: several processes were started: torchrun needs trainer=ddp, srun"),
+        (["trainer.devices=-1"], {}, "trainer: `devices` selected with `CPUAccelerator` should be an int > 0"),
+        (["trainer.devices=3"], TWO_TASKS, "trainer: You set `devices=3`"),
+    ],
+)
+def test_processes_that_cannot_train_as_one_are_refused(
+    overrides: list[str],
+    environment: dict[str, str],
+    words: str,
+    train_overrides: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(f"SLURM_{name}", value)
+    with pytest.raises(ConfigError, match=f"^{words}") as caught:
+        run(*train_overrides, "trainer=ddp", "trainer.accelerator=cpu", *overrides)
+    assert "\n" not in str(caught.value)
+
+
 def test_the_paintings_title_is_not_given_to_another_picture(train_overrides: list[str]) -> None:
     def style_of(*overrides: str) -> tuple[str | None, str | None]:
         (style,) = make_recipe(compose_settings("train", TrainConfig, list(overrides)), ["a"]).styles

@@ -20,6 +20,9 @@ def test_a_list_of_the_group_is_a_list_of_styles() -> None:
     assert several_styles(["style=[a,b,c,d,e]"])[0] == "name='a+b+c+2_more'"
     assert several_styles(["name=mine", "style=[a,b]"]) == ["name=mine", "styles=[a,b]"]
     assert several_styles(["style=a", "style.size=64"]) == ["style=a", "style.size=64"]
+    assert several_styles(["style=glob(*)"]) == ["style=glob(*,exclude=[base])"]
+    assert several_styles(["style=glob([a*,b], exclude=b*)"]) == ["style=glob([a*,b],exclude=[base,b*])"]
+    assert several_styles(["style=glob(a,exclude=[b,c*])"]) == ["style=glob(a,exclude=[base,b,c*])"]
 
 
 def test_one_style_is_a_list_of_one() -> None:

@@ -9,14 +9,21 @@ from faststyle.training.mixtures import MixturePlan
 ROWS = ["a", "b", "c", "photograph"]
 
 
-def test_a_step_is_a_function_of_its_number_and_rank() -> None:
+def test_a_step_is_a_function_of_its_number() -> None:
     plan, again = (MixturePlan(ROWS, ROWS[:3], strength=0.5, seed=1) for _ in range(2))
     first = plan.draw(7, 5)
     for other in (plan.draw(7, 5), again.draw(7, 5)):
         assert other.styles == first.styles
         assert torch.equal(other.shares, first.shares)
     assert not torch.equal(plan.draw(8, 5).shares, first.shares)
-    assert not torch.equal(plan.draw(7, 5, rank=1).shares, first.shares)
+
+
+def test_a_part_is_of_some_of_the_pictures() -> None:
+    whole = MixturePlan(ROWS, ROWS[:3], strength=0.5, seed=1).draw(7, 6)
+    part = whole[2:4]
+    assert part.styles == whole.styles[2:4]
+    assert torch.equal(part.strengths, whole.strengths[2:4])
+    assert torch.equal(part.shares, whole.shares[2:4])
 
 
 def test_each_style_comes_as_often_as_the_others() -> None:

@@ -24,6 +24,16 @@ def test_a_disturbed_picture_is_a_function_of_seed_and_step() -> None:
     }
 
 
+def test_each_picture_of_a_batch_is_disturbed_as_in_a_part_of_it() -> None:
+    images = torch.rand(4, 3, 24, 32)
+    whole, offset = disturb(images, 5, 1)
+    part, place = disturb(images[2:], 5, 1, first=2)
+    assert place == offset
+    assert torch.equal(part, whole[2:])
+    light = 0.9 * torch.ones(1, 3, 24, 32)
+    assert not torch.equal(*(disturb(light, 5, 1, first)[0] for first in (0, 1)))
+
+
 def test_a_painting_that_moves_along_costs_nothing() -> None:
     painting = torch.rand(2, 3, 40, 40)
     assert torch.equal(stability_loss(painting, painting[..., 2:, 3:], (2, 3)), torch.zeros(2))

@@ -3,17 +3,20 @@
 import os
 import sys
 from argparse import ArgumentParser
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from importlib.util import find_spec
 from typing import Any, NoReturn
 from unittest.mock import patch
 
 import hydra
+from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException, OverrideParseException
-from omegaconf import DictConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig, read_write
 from omegaconf.errors import OmegaConfBaseException
 
-from faststyle.errors import ConfigError
+from faststyle.errors import ConfigError, FaststyleError
 from faststyle.experiments.schema import Settings, one_line, own_overrides, resolve
 from faststyle.resources import CONF
 
@@ -37,9 +40,8 @@ def run_application(
     def call(cfg: DictConfig) -> None:
         nonlocal composed
         composed = True
-        sys.argv = command_line  # with which Lightning starts further processes
-        with report_errors(debug=cfg.get("debug") is True):  # Hydra would tell of it in its own way
-            task(resolve(cfg, kind))
+        with report_errors(debug=cfg.get("debug") is True), further_processes(name, command_line):
+            task(resolve(cfg, kind))  # Hydra would tell of errors in its own way
 
     os.environ["HYDRA_FULL_ERROR"] = "1"  # raises what it would print on several lines
     sys.argv = [sys.argv[0], *own_overrides(overrides)]
@@ -52,6 +54,37 @@ def run_application(
             if composed and isinstance(error, ValueError | TypeError):
                 raise  # the task's own
             raise ConfigError(_describe(error)) from error
+        except RuntimeError as error:
+            if not type(error).__module__.startswith("submitit."):
+                raise
+            raise FaststyleError(f"a job of the sweep failed: {_last_error(str(error))}") from error
+
+
+@contextmanager
+def further_processes(name: str, command_line: list[str]) -> Iterator[None]:
+    """Lets Lightning start further processes of this run, by ``sys.argv`` and the name of the main module. One of
+    several of a multirun, which another program may have started, has its own overrides, and the folder of its own."""
+    import __main__
+
+    run: Any = HydraConfig.get()
+    main, sys.argv = __main__.__spec__, command_line
+    with read_write(run):
+        run.run.dir = run.runtime.output_dir
+    if run.mode == RunMode.MULTIRUN:
+        sys.argv = [command_line[0], name, *run.overrides.task]
+        __main__.__spec__ = find_spec("faststyle.__main__")
+    try:
+        with patch.dict(os.environ):  # what Lightning sets for them would be taken for another training's by the next
+            yield
+    finally:
+        __main__.__spec__ = main
+
+
+def _last_error(report: str) -> str:
+    """Of what a job has written, the line that tells why it ended."""
+    lines = [line for line in report.splitlines() if line.strip()]
+    told = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
+    return (told or lines)[-1]
 
 
 def _refuse(parser: ArgumentParser, message: str) -> NoReturn:

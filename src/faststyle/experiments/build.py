@@ -9,8 +9,11 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 import torch.nn.functional as F
+from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
+from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.callbacks import ModelCheckpoint, Timer
+from pytorch_lightning.strategies import DDPStrategy
 from torch import Tensor
 
 from faststyle.checkpoint import Checkpoint, read_checkpoint
@@ -22,7 +25,7 @@ from faststyle.losses.perceptual_loss import needed_layers
 from faststyle.modeling.loss_network import VGG, Compact, LossNetwork, choose_architecture, load_loss_network
 from faststyle.modeling.transformer_net import TransformerNet
 from faststyle.network_config import NetworkConfig
-from faststyle.training.callbacks import NonFiniteGuard, WholeCheckpoints
+from faststyle.training.callbacks import NonFiniteGuard, Parting, WholeCheckpoints
 from faststyle.training.hardware import bf16_is_faster
 from faststyle.training.loggers import LOGGERS
 
@@ -131,7 +134,7 @@ def build_trainer(
     if config.threads:
         torch.set_num_threads(config.threads)
     checkpoints = run_dir / "checkpoints"
-    guards = [Timer(), NonFiniteGuard(checkpoints, config.checkpoint_every)]
+    guards = [Parting(), Timer(), NonFiniteGuard(checkpoints, config.checkpoint_every)]
     saving = ModelCheckpoint(
         checkpoints,
         "step-{step:06d}",
@@ -141,12 +144,13 @@ def build_trainer(
         enable_version_counter=False,
     )
     automatic = "bf16-mixed" if config.precision == "auto" and bf16_is_faster() else "32-true"
+    ddp = DDPStrategy(forward_sync_buffers=False)  # they are alike anyway, and those of the losses large
     try:
-        return pl.Trainer(
+        trainer = pl.Trainer(
             accelerator=config.accelerator,
             devices=config.devices,
             num_nodes=config.num_nodes,
-            strategy=config.strategy,
+            strategy=ddp if config.strategy == "ddp" else config.strategy,
             precision=automatic if config.precision == "auto" else config.precision,  # type: ignore[arg-type]
             max_steps=config.max_steps,
             log_every_n_steps=config.log_every_n_steps,
@@ -155,10 +159,20 @@ def build_trainer(
             logger=LOGGERS[logger.kind].build(run_dir, logger.project, logger.offline),
             default_root_dir=run_dir,
             enable_model_summary=False,
-            plugins=[WholeCheckpoints()],
+            sync_batchnorm=True,
+            plugins=[WholeCheckpoints(), *_cluster()],
         )
+        if ddp.cluster_environment:  # as many processes as torchrun or SLURM started? Lightning would ask later
+            ddp.cluster_environment.validate_settings(trainer.num_devices, trainer.num_nodes)
+        return trainer
     except (MisconfigurationException, TypeError, ValueError) as error:  # what Lightning raises on a bad setting
         raise ConfigError(f"trainer: {str(error).splitlines()[0]}") from error
+
+
+def _cluster() -> list[SLURMEnvironment]:
+    """SLURM, if it started this process; without Lightning's requeueing, which saves in the middle of a step."""
+    under_slurm = SLURMEnvironment.detect() and not TorchElasticEnvironment.detect()
+    return [SLURMEnvironment(auto_requeue=False)] if under_slurm else []
 
 
 def file_name(path: str | None) -> str | None:

@@ -17,7 +17,12 @@ from faststyle.imaging.reading import read_picture
 from faststyle.network_config import NetworkConfig
 from faststyle.resources import PAINTINGS
 
-RANKS = ("RANK", "LOCAL_RANK", "SLURM_PROCID")  # by which a process knows that it is not the first of its training
+RANKS = ("RANK", "LOCAL_RANK", "SLURM_PROCID", "SUBMITIT_LOCAL_GLOBALID")  # 0 in the first process of a training
+
+
+def is_first() -> bool:
+    """Whether this is the first process of its training, which alone writes and tells."""
+    return all(os.environ.get(rank, "0") == "0" for rank in RANKS)
 
 
 @contextmanager
@@ -27,7 +32,7 @@ def hold(run_dir: str) -> Iterator[None]:
     new = not folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder / ".lock", timeout=0)
-    if not any(os.environ.get(rank, "0") != "0" for rank in RANKS):
+    if is_first():
         try:
             lock.acquire()
         except Timeout:

@@ -81,6 +81,8 @@ def run_distillation(settings: DistillConfig, inputs: Inputs) -> Path:
     signals = StopOnSignal()
     bar = TrainingBar(settings.data.batch_size, ("feature_error", "moment_error"))
     trainer = build_trainer(settings.trainer, settings.logger, run_dir, [bar, signals])
+    if trainer.world_size > 1:
+        raise ConfigError(f"trainer: a distillation runs in one process, found {trainer.world_size}")
     fit(trainer, module, data, resume)
     student = fold(module.student, module.scales)
     info = origin | {

@@ -31,7 +31,7 @@ from faststyle.experiments.build import (
     row_names,
     train_rows_only,
 )
-from faststyle.experiments.inputs import check_own, naming
+from faststyle.experiments.inputs import check_own, is_first, naming
 from faststyle.experiments.schema import TrainConfig
 from faststyle.experiments.train import Inputs
 from faststyle.imaging.images import contact_sheet, write_picture
@@ -46,6 +46,8 @@ from faststyle.training.datamodule import PackDataModule
 from faststyle.training.hardware import device_name, keep_freed_memory
 from faststyle.training.loggers import check_logger
 from faststyle.training.module import StyleTransferModule
+from faststyle.training.ranks import check_shares, same, together
+from faststyle.training.requeue import is_requeued, listen
 from faststyle.training.sources import SAMPLE_SOURCE
 
 log = logging.getLogger(__name__)
@@ -72,6 +74,7 @@ ADVICE = (
 
 def run_training(settings: TrainConfig, inputs: Inputs) -> Path:
     """``faststyle.experiments.train.train`` once its inputs are checked."""
+    listen()
     check_logger(settings.logger.kind)
     settings = replace(settings, loss_network=choose_loss_network(settings.loss_network, settings.loss))
     run_dir = Path(settings.run_dir)
@@ -101,10 +104,12 @@ def run_training(settings: TrainConfig, inputs: Inputs) -> Path:
     grid = SampleGrid(run_dir / "samples", data.held_out[:4], paintings, settings.trainer.sample_every)
     signals = StopOnSignal()
     trainer = build_trainer(settings.trainer, settings.logger, run_dir, [bar, grid, signals])
+    check_processes(settings, trainer)
     if settings.trainer.compile and trainer.strategy.root_device.type == "cuda":
         network.compile()
         loss.loss_network.compile()
     fit(trainer, module, data, resume)
+    signals.make_room(trainer)
     if trainer.is_global_zero:
         outcome = outcome_of(trainer, module, styles, data.held_out)
         save_weights(inputs.weights_path, network, recipe, outcome, rows)
@@ -128,11 +133,23 @@ def fit(trainer: pl.Trainer, module: pl.LightningModule, data: PackDataModule, r
     if trainer.strategy.root_device.type == "cpu":
         keep_freed_memory()
     started = time.perf_counter()
-    trainer.fit(module, data, ckpt_path=resume, weights_only=True)
-    log.info("step %d after %.0f s", trainer.global_step, time.perf_counter() - started)
-    path = Path(trainer.default_root_dir) / "checkpoints" / f"step-{trainer.global_step:06d}.ckpt"
-    if not path.exists():
-        trainer.save_checkpoint(path, weights_only=False)
+    with together():
+        trainer.fit(module, data, ckpt_path=resume, weights_only=True)
+        path = Path(trainer.default_root_dir) / "checkpoints" / f"step-{trainer.global_step:06d}.ckpt"
+        if not same(path.exists()):
+            trainer.save_checkpoint(path, weights_only=False)
+    if trainer.is_global_zero:
+        log.info("step %d after %.0f s", trainer.global_step, time.perf_counter() - started)
+
+
+def check_processes(settings: TrainConfig, trainer: pl.Trainer) -> None:
+    """Raises ``ConfigError`` where several processes could not train as one does."""
+    if trainer.world_size == 1 and not is_first():
+        raise ConfigError("trainer: several processes were started: torchrun needs trainer=ddp, srun trainer=slurm")
+    check_shares(settings.data.batch_size, trainer.world_size)
+    several = settings.trainer.strategy == "ddp" and trainer.strategy.root_device.type == "cpu"
+    if several and settings.network.norm == "batch":  # PyTorch's synchronised one needs GPUs
+        raise ConfigError("network.norm=batch trains in one process on a CPU: set trainer=cpu")
 
 
 def make_recipe(settings: TrainConfig, rows: Sequence[str]) -> Recipe:
@@ -197,17 +214,16 @@ def draw_preview(
 
 
 def find_checkpoint(resume: str | None, run_dir: Path) -> Path | None:
-    """``auto``: the newest checkpoint of this run folder or, if it has none, of its siblings."""
-    if resume is None:
-        return None
-    if resume != "auto":
+    """``auto``: the newest checkpoint of this run folder or, if it has none, of its siblings. A job that runs again
+    goes on from that of its run folder, however it began."""
+    own = newest_checkpoint(run_dir, "checkpoints/*.ckpt") if resume == "auto" or is_requeued() else None
+    if resume not in (None, "auto") and not own:
         if not Path(resume).is_file():
             raise CheckpointError(f"resume: no checkpoint {resume}")
         return Path(resume)
-    found = newest_checkpoint(run_dir, "checkpoints/*.ckpt") or newest_checkpoint(
-        run_dir.parent, "*/checkpoints/*.ckpt"
-    )
-    log.info("resume: %s", found or f"nothing in {run_dir.parent}, starting afresh")
+    found = own or (newest_checkpoint(run_dir.parent, "*/checkpoints/*.ckpt") if resume else None)
+    if found or resume:
+        log.info("resume: %s", found or f"nothing in {run_dir.parent}, starting afresh")
     return found
 
 
@@ -254,4 +270,5 @@ def _flatten(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 def quiet_lightning() -> None:
     for message in ADVICE:
         warnings.filterwarnings("ignore", message)
-    logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(logging.WARNING)
+    for name in ("pytorch_lightning.utilities.rank_zero", "lightning_fabric.utilities"):
+        logging.getLogger(name).setLevel(logging.WARNING)

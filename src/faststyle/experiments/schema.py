@@ -24,6 +24,7 @@ from faststyle.config import (
     StyleConfig,
 )
 from faststyle.errors import ConfigError, between, one_of
+from faststyle.experiments.launch import run_name
 from faststyle.experiments.styles import several_styles, with_styles
 from faststyle.imaging.color import MODES
 from faststyle.imaging.sample_photos import sample_photograph
@@ -31,13 +32,14 @@ from faststyle.network_config import NetworkConfig
 from faststyle.resources import CONF, ROOT, cache_folder
 
 # What conf/ computes: the name of a picture, a shipped file, a folder for what can be made again, a sample photograph,
-# and room for random crops.
+# room for random crops, and the name of a new run.
 RESOLVERS = {
     "stem": lambda path: Path(path).stem if path else "style",
     "shipped": lambda path: str(ROOT / path),
     "cache": lambda path: str(cache_folder() / path),
     "sample": lambda name: str(sample_photograph(name)),
     "pack_size": lambda image_size: round(image_size * 1.125),
+    "run": run_name,
 }
 for _name, _resolver in RESOLVERS.items():
     OmegaConf.register_new_resolver(_name, _resolver, replace=True)

@@ -11,12 +11,13 @@ from faststyle.errors import ConfigError
 from faststyle.resources import CONF
 
 NAMED = 3  # of several styles, in the name of a run
+_GLOB = re.compile(r"style=glob\((.+?)(?:, *exclude=\[?([^\[\]]*)\]?)?\)")
 _SEVERAL = re.compile(r"(?:style|style\.images|styles)=\[(.*)\]")
 
 
 def several_styles(overrides: list[str]) -> list[str]:
     """Overrides with ``style=[a,b]`` as ``styles=[a,b]``: a list of a group means something else to Hydra. Such a run
-    has its name of theirs, unless it is given."""
+    has its name of theirs, unless it is given. Of all pages ``style=glob(*)`` leaves out what is no style."""
     result = []
     for override in overrides:
         if found := _SEVERAL.fullmatch(override):
@@ -25,6 +26,8 @@ def several_styles(overrides: list[str]) -> list[str]:
             if not any(each.startswith("name=") for each in overrides):
                 result.append(f"name='{'+'.join([*names[:NAMED], *more])}'")
             override = f"styles=[{found[1]}]"
+        elif found := _GLOB.fullmatch(override):
+            override = f"style=glob({found[1]},exclude=[base,{found[2] or ''}])".replace(",]", "]")
         result.append(override)
     return result
 

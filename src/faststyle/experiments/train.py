@@ -1,5 +1,6 @@
 """From settings to the weights of a style. Nothing heavy is imported before the settings have been checked."""
 
+import logging
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -8,7 +9,15 @@ from numpy.typing import NDArray
 
 from faststyle.checkpoint import WEIGHTS, find_style
 from faststyle.errors import CheckpointError
-from faststyle.experiments.inputs import check_run_folder, choose_init, choose_output, hold, load_style, naming
+from faststyle.experiments.inputs import (
+    check_run_folder,
+    choose_init,
+    choose_output,
+    hold,
+    is_first,
+    load_style,
+    naming,
+)
 from faststyle.experiments.schema import TrainConfig
 from faststyle.imaging.images import Picture
 from faststyle.imaging.reading import read_picture
@@ -33,6 +42,8 @@ def train(settings: TrainConfig) -> Path:
     Every setting and its meaning stands in ``conf/``. Raises a ``FaststyleError`` on anything that a user can mend,
     ``SystemExit`` with 128 + the signal's number after a signal, when checkpoint and weights have been written.
     """
+    if not is_first():
+        logging.getLogger("faststyle").setLevel(logging.WARNING)
     settings = replace(settings, init=choose_init(settings.init, settings.network))
     inputs = check_inputs(settings)
     from faststyle.experiments.run_training import run_training  # seconds: torch, Lightning

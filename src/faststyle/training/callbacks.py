@@ -2,6 +2,7 @@
 
 import io
 import logging
+import signal
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.callbacks import ProgressBar
 from pytorch_lightning.plugins.io import TorchCheckpointIO
+from pytorch_lightning.strategies.launchers.subprocess_script import _SubprocessScriptLauncher
 from torch import Tensor
 from tqdm import tqdm
 
@@ -21,9 +23,11 @@ from faststyle.files import replacing
 from faststyle.imaging.images import contact_sheet, resize_to, write_picture
 from faststyle.modeling.pixels import to_images, to_pixels
 from faststyle.modeling.stored import check_whole
-from faststyle.signals import Interruption
+from faststyle.signals import NUMBERS, Interruption
+from faststyle.training import requeue
 from faststyle.training.loggers import PictureLogger
 from faststyle.training.module import StyleTransferModule
+from faststyle.training.ranks import largest
 
 log = logging.getLogger(__name__)
 
@@ -145,16 +149,25 @@ class NonFiniteGuard(Callback):
 
 
 class StopOnSignal(Callback):
-    """SIGINT and SIGTERM end the training after the current step; a second one ends it at once."""
+    """SIGINT, SIGTERM and those of a cluster end the training after the current step, in all its processes after the
+    same one, whichever received it; a second one ends it at once."""
+
+    LOOK_EVERY = 10  # steps, on several GPUs, which need not wait for each other each step
 
     def __init__(self) -> None:
-        self.interruption = Interruption()
+        self.interruption = Interruption((*NUMBERS, *requeue.SIGNALS))
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         def stop() -> None:
-            trainer.should_stop = True
+            trainer.should_stop = trainer.world_size == 1
 
         self.interruption.catch(stop)
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
+        if trainer.world_size > 1 and (pl_module.device.type == "cpu" or trainer.global_step % self.LOOK_EVERY == 0):
+            received = largest(self.interruption.received or 0, pl_module.device)
+            self.interruption.received = signal.Signals(received) if received else None
+            trainer.should_stop = bool(received)
 
     def on_train_end(self, *_: Any) -> None:
         self.interruption.restore()
@@ -162,11 +175,32 @@ class StopOnSignal(Callback):
     def on_exception(self, *_: Any) -> None:
         self.interruption.restore()
 
+    def make_room(self, trainer: Trainer) -> None:
+        """After a cluster's signal, when the checkpoint is written: has the job run again, and leaves at once."""
+        received = self.interruption.received
+        if received and received in requeue.SIGNALS and trainer.is_global_zero:
+            log.warning("step %d is saved, to make room for another job", trainer.global_step)
+            requeue.requeue(received)
+            self.interruption.leave()
+
     def leave(self, trainer: Trainer) -> None:
-        """After a signal, when all is written: ``SystemExit`` with 128 + its number."""
-        if self.interruption.received:
+        """After a signal, when all is written: ``SystemExit`` with 128 + its number, from the first process: the
+        others must not seem to have failed while it writes."""
+        if self.interruption.received and trainer.is_global_zero:
             log.warning("interrupted at step %d; resume=auto continues", trainer.global_step)
-        self.interruption.leave()
+            self.interruption.leave()
+
+
+class Parting(Callback):
+    """Lightning kills the first process some seconds after another one failed, which then could neither tell of it nor
+    write the weights. By then it knows."""
+
+    def on_train_end(self, trainer: Trainer, *_: Any) -> None:
+        if isinstance(trainer.strategy.launcher, _SubprocessScriptLauncher):
+            trainer.strategy.launcher.procs.clear()
+
+    def on_exception(self, trainer: Trainer, *_: Any) -> None:
+        self.on_train_end(trainer)
 
 
 class WholeCheckpoints(TorchCheckpointIO):

@@ -12,16 +12,19 @@ from torch.utils.data import DataLoader, IterableDataset
 
 from faststyle.config import DataConfig
 from faststyle.training.pack import Pack, load_pack
+from faststyle.training.ranks import share
 from faststyle.training.sources import Photographs
 
 DEVICE_SHARE = 0.5  # of the free device memory that the pack may take
 
 
 class RandomCrops(IterableDataset[Tensor]):
-    """Endless batches of random crops, half of them mirrored: uint8 (B, size, size, 3).
+    """Endless batches of random crops, half of them mirrored: uint8 (B, size, size, 3), of each the share of one of
+    ``world`` processes.
 
-    The batch of a step is a function of (seed, step, rank) alone: there is no state to save, and a resumed run
-    sees the very crops that an uninterrupted one would. Each epoch visits every picture once, in a new order.
+    The whole batch of a step is a function of (seed, step) alone: there is no state to save, and a resumed run, of
+    however many processes, sees the very crops that an uninterrupted one would. Each epoch visits every picture once,
+    in a new order.
     """
 
     def __init__(
@@ -29,7 +32,7 @@ class RandomCrops(IterableDataset[Tensor]):
     ) -> None:
         super().__init__()
         self.pixels, self.size, self.batch_size, self.seed = pixels, size, batch_size, seed
-        self.start, self.rank, self.world = start, rank, world
+        self.start, self.own = start, share(batch_size, rank, world)
         self._order: tuple[int, list[int]] = (-1, [])
 
     def __iter__(self) -> Iterator[Tensor]:
@@ -39,15 +42,15 @@ class RandomCrops(IterableDataset[Tensor]):
             step += 1
 
     def batch(self, step: int) -> Tensor:
-        """The crops of one step."""
-        first = (step * self.world + self.rank) * self.batch_size
+        """This process's crops of one step."""
+        first = step * self.batch_size
         free = self.pixels.shape[1] - self.size
-        random = np.random.default_rng((self.seed, step, self.rank))
+        random = np.random.default_rng((self.seed, step))
+        places = [(random.integers(0, free, 2, endpoint=True), random.random()) for _ in range(self.batch_size)]
         crops = []
-        for i in range(self.batch_size):
-            top, left = random.integers(0, free, 2, endpoint=True)
+        for i, ((top, left), side) in list(enumerate(places))[self.own]:
             crop = self.pixels[self._picture(first + i), top : top + self.size, left : left + self.size]
-            crops.append(crop.flip(1) if random.random() < 0.5 else crop)
+            crops.append(crop.flip(1) if side < 0.5 else crop)
         return torch.stack(crops)
 
     def _picture(self, position: int) -> int:

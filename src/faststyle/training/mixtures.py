@@ -19,9 +19,13 @@ class Mixtures:
     strengths: Tensor
     shares: Tensor
 
+    def __getitem__(self, part: slice) -> "Mixtures":
+        """Those of some of the pictures."""
+        return Mixtures(self.styles[part], self.strengths[part], self.shares[part])
+
 
 class MixturePlan:
-    """The mixtures of a step are a function of (seed, step, rank) alone, as its crops are: there is no state to save.
+    """The mixtures of a step are a function of (seed, step) alone, as its crops are: there is no state to save.
 
     Each style comes once before one comes again, every time in a new order.
 
@@ -32,10 +36,10 @@ class MixturePlan:
     def __init__(self, rows: Sequence[str], styles: Sequence[str], *, strength: float, seed: int) -> None:
         self.rows, self.styles, self.strength, self.seed = list(rows), list(styles), strength, seed
 
-    def draw(self, step: int, batch_size: int, rank: int = 0) -> Mixtures:
-        """The mixtures of one step, on the CPU."""
-        styles = [self._style(step * batch_size + i, rank) for i in range(batch_size)]
-        random = np.random.default_rng((self.seed, 1, step, rank))
+    def draw(self, step: int, batch_size: int) -> Mixtures:
+        """The mixtures of one step, of the whole batch, on the CPU."""
+        styles = [self._style(step * batch_size + i) for i in range(batch_size)]
+        random = np.random.default_rng((self.seed, 1, step))
         mixed, at = random.random((2, batch_size))
         strengths = torch.from_numpy(np.where(mixed < self.strength, STRENGTHS[1] * at, 1.0)).float()
         shares = torch.zeros(batch_size, len(self.rows))
@@ -44,8 +48,8 @@ class MixturePlan:
         shares[:, -1] += 1 - own
         return Mixtures(styles, strengths, shares)
 
-    def _style(self, position: int, rank: int) -> str:
+    def _style(self, position: int) -> str:
         turn, place = divmod(position, len(self.styles))
-        order = np.random.default_rng((self.seed, 2, turn, rank)).permutation(len(self.styles))
+        order = np.random.default_rng((self.seed, 2, turn)).permutation(len(self.styles))
         style: str = self.styles[order[place]]
         return style

@@ -18,6 +18,7 @@ from faststyle.modeling.transformer_net import TransformerNet
 from faststyle.network_config import STRIDE
 from faststyle.training.mixtures import MixturePlan
 from faststyle.training.optimizers import build_optimizer
+from faststyle.training.ranks import gather, rank, share, world_size
 from faststyle.training.stability import disturb, stability_loss
 
 FACTORS = 1e-4, 1e4  # of the style weight, at most: a loss without style never gets there
@@ -31,6 +32,7 @@ class StyleTransferModule(LightningModule):
 
     loss: against the styles of ``recipe``, by name. recipe: kept in the checkpoint, and compared on resuming.
     rows: the names of the network's rows.
+    Of several processes each has its share of a batch, and what is logged and balanced is the whole batch's.
     The state is the network's alone: the frozen loss network never enters a checkpoint.
     """
 
@@ -48,12 +50,14 @@ class StyleTransferModule(LightningModule):
 
     def training_step(self, crops: Tensor, batch_idx: int) -> Tensor:
         content = to_images(crops)
-        mixtures = self.plan.draw(batch_idx, len(content), self.global_rank)
+        whole = self.plan.draw(batch_idx, len(content) * world_size())
+        own = share(len(whole.styles), rank(), world_size())
+        mixtures = whole[own]
         shares, strengths = mixtures.shares.to(content.device), mixtures.strengths.to(content.device)
         rest = (*noise_place(batch_idx), shares if self.network.config.rows > 1 else None)
         stylized = self.network(content, *rest)
-        numbers = torch.tensor([self.styles.index(style) for style in mixtures.styles], device=content.device)
-        factors = self.balance.factors[numbers]
+        numbers = torch.tensor([self.styles.index(style) for style in whole.styles], device=content.device)
+        factors = self.balance.factors[numbers[own]]
         losses: dict[str, Tensor] = self.loss(
             *off_grid(batch_idx, stylized, content),
             styles=mixtures.styles if len(self.styles) > 1 else None,
@@ -61,16 +65,18 @@ class StyleTransferModule(LightningModule):
         )
         photograph_loss = (1 - strengths).clamp(min=0).square() * (stylized - content).square().mean((1, 2, 3))
         if weight := self.recipe.loss.stability_weight:
-            moved, offset = disturb(content, batch_idx, self.recipe.seed)
+            moved, offset = disturb(content, batch_idx, self.recipe.seed, own.start)
             losses["stability_loss"] = stability_loss(stylized, self.network(moved, *rest), offset)
             losses["loss"] = losses["loss"] + weight * losses["stability_loss"]
         # Adam's memory of gradients is longer than the factors' changes
         loss = (losses["loss"] + PHOTOGRAPH_WEIGHT * photograph_loss) / (1 + factors)
-        logged = {name: value.detach().mean() for name, value in losses.items()}
+        every = gather(torch.stack([value.detach().float() for value in losses.values()], 1))  # (whole batch, terms)
+        logged = dict(zip(losses, every.mean(0), strict=True))
         for style, value in zip(self.styles, self.balance.factors.clone(), strict=True):
             logged[factor_name(style, len(self.styles))] = value
         self.log_dict(logged, prog_bar=True)
-        self.balance.update(numbers, losses["content_loss"].detach(), strengths == 1)
+        content_errors = every[:, list(losses).index("content_loss")]
+        self.balance.update(numbers, content_errors, (whole.strengths == 1).to(content.device))
         total: Tensor = loss.mean()
         return total
 
