@@ -38,10 +38,12 @@ STATISTICS = ("exact", "sampled")  # of a picture in strips: faststyle.inference
 @dataclass(frozen=True, kw_only=True)
 class EngineOptions:
     """device: one that the engine has. memory: bytes that a picture may take, together with the process; None is 4 GiB,
-    or what a GPU has free. The others are for engines that name them in ``options``."""
+    or what a GPU has free. cores: how many it may use; None is all. The others are for engines that name them in
+    ``options``."""
 
     device: str = "cpu"
     memory: float | None = None
+    cores: int | None = None
     statistics: str = STATISTICS[0]
     precision: str = PRECISIONS[0]
 
@@ -64,7 +66,7 @@ class Engine(ABC):
 
     def __init__(self, source: Path | Checkpoint, options: EngineOptions) -> None:
         self.memory = MEMORY if options.memory is None else options.memory
-        self.workers, self.cores = 1, available_cores()
+        self.workers, self.cores = 1, options.cores or available_cores()
         self.shares: NDArray[np.float32] | None = None
 
     def with_shares(self, shares: NDArray[np.float32] | None) -> Self:
@@ -251,7 +253,7 @@ class TorchEngine(Engine):
         self.source = source
         if self.header.network.rows == 1:
             self.network = self.build(source)
-        self.cores = torch.get_num_threads()
+        self.cores = options.cores or torch.get_num_threads()
         self.waiting: deque[tuple[RGB, Place, Future[RGB]]] = deque()
         self.turn = threading.Lock()
 
