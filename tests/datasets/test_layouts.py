@@ -48,7 +48,7 @@ def make_folder(data: Labelled, place: Path) -> Path:
 
 
 def read_folder(place: Path) -> Labelled:
-    files = sorted(path for path in place.rglob("*.*") if ".faststyle" not in path.parts)
+    files = sorted(path for path in place.rglob("*.jpg"))
     return {path.stem: (path.read_bytes(), path.parent.name.encode()) for path in files}
 
 

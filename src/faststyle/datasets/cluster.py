@@ -7,6 +7,7 @@ what it was at is given to another.
 import logging
 import math
 import os
+import signal
 import socket
 import time
 from collections import Counter, deque
@@ -23,6 +24,7 @@ from faststyle.datasets.painting import MOST_LOSSES as PICTURE_LOSSES
 from faststyle.datasets.painting import Painter, Work, digest
 from faststyle.datasets.records import Records
 from faststyle.errors import ConfigError, FaststyleError, describe
+from faststyle.signals import NUMBERS
 from faststyle.threads import available_cores
 
 log = logging.getLogger(__name__)
@@ -116,12 +118,15 @@ def connected(address: str | None, workers: int | None) -> Iterator[None]:
         quiet |= {"include_dashboard": False, "address": "local"} | own
     else:
         quiet |= {"address": address}
+    handlers = {number: signal.getsignal(number) for number in NUMBERS}
     try:
         ray.init(**quiet)
     except (ConnectionError, ValueError, RuntimeError, RayError, OSError) as error:
         raise ConfigError(
             f"no Ray cluster {address or 'could be started'}: {describe(error).splitlines()[0]}"
         ) from error
+    for number, handler in handlers.items():  # Ray has put its own in their place
+        signal.signal(number, handler)
     ray._private.worker._worker_logs_enabled = False  # of each worker that is lost
     try:
         yield
