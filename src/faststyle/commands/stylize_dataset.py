@@ -67,7 +67,7 @@ def stylize(args: argparse.Namespace) -> int:
 
     checkpoint = str(Path(args.checkpoint).absolute()) if Path(args.checkpoint).is_file() else args.checkpoint
     choice = Choice(select_styles(args.styles, known_styles(checkpoint)), args.per_picture, args.seed)
-    layout, files = open_layout(args.source, choice, args.field)
+    layout, files = open_layout(args.source, choice, args.field, args.output)
     work = Work(
         checkpoint=checkpoint,
         layout=layout,

@@ -7,7 +7,7 @@ from faststyle.datasets.files import FolderLayout, ZipLayout
 from faststyle.datasets.layout import Layout
 from faststyle.datasets.shards import TarLayout
 from faststyle.datasets.tables import ParquetLayout
-from faststyle.errors import DataError
+from faststyle.errors import DataError, OutputError
 from faststyle.imaging.images import find_pictures
 
 LAYOUTS: dict[str, type[Layout]] = {
@@ -18,14 +18,19 @@ LAYOUTS: dict[str, type[Layout]] = {
 }
 
 
-def open_layout(source: Path, choice: Choice, field: str | None = None) -> tuple[Layout, list[str]]:
+def open_layout(
+    source: Path, choice: Choice, field: str | None = None, output: Path | None = None
+) -> tuple[Layout, list[str]]:
     """A data set's layout, and its files, relative to the layout's root; of a folder of pictures one, ``""``.
 
-    source: a folder, searched recursively, or one file. Raises ``DataError`` if there is nothing, or several kinds.
+    source: a folder, searched recursively, or one file. Raises ``DataError`` if there is nothing, or several kinds,
+    ``OutputError`` if the copy, ``output``, would be found there, too.
     """
     words = ", ".join(layout.word for layout in LAYOUTS.values())
     source = source.absolute()
     if source.is_dir():
+        if output is not None and source.resolve() in (output.resolve(), *output.resolve().parents):
+            raise OutputError(f"{output} is in the data set: choose another")
         root, paths = source, find_pictures(source, {suffix for each in LAYOUTS.values() for suffix in each.suffixes})
     elif source.is_file():
         root, paths = source.parent, [source]

@@ -69,7 +69,7 @@ def check_place(work: Work, files: list[str]) -> None:
     output, root = work.output.resolve(), work.layout.root.resolve()
     check_output(work.output / MANIFEST, [".jsonl"], overwrite=True)
     if any((output / file).resolve() == (root / file).resolve() for file in files):
-        raise OutputError(f"{work.output} is the data set's own folder: choose another")
+        raise OutputError(f"{work.output} is where the data set itself is: choose another")
 
 
 def settings_of(work: Work) -> dict[str, Any]:
