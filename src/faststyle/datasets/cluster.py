@@ -32,6 +32,7 @@ log = logging.getLogger(__name__)
 STORE = 100 * 2**20  # bytes: nothing large goes through Ray, pictures go from disk to disk
 MOST_LOSSES = 5  # of workers over a task, more than its pictures account for, or while they start
 SECONDS = 0.2  # between two looks at whether to stop
+ANSWER = 10.0  # seconds that a cluster may take to answer
 PATIENCE = 60.0  # seconds, after which one is told that there are no free cores
 
 
@@ -117,6 +118,7 @@ def connected(address: str | None, workers: int | None) -> Iterator[None]:
         own = {"num_cpus": max(workers or 1, available_cores()), "object_store_memory": STORE}
         quiet |= {"include_dashboard": False, "address": "local"} | own
     else:
+        check_answers(address)
         quiet |= {"address": address}
     handlers = {number: signal.getsignal(number) for number in NUMBERS}
     try:
@@ -132,6 +134,17 @@ def connected(address: str | None, workers: int | None) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def check_answers(address: str) -> None:
+    """Raises ``ConfigError`` unless something listens at HOST:PORT: Ray would try for minutes."""
+    host, _, port = address.rpartition(":")
+    if not port.isdecimal():  # auto
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=ANSWER).close()
+    except (OSError, OverflowError) as error:
+        raise ConfigError(f"no Ray cluster {address}: {describe(error)}") from error
 
 
 def build_team(workers: int | None, device: str) -> Team:
