@@ -40,10 +40,12 @@ RULES = {
     "optimization": Rule(SMALL | {"modeling", "losses"}, TRAINING_ONLY),
     "evaluation": Rule(INFERENCE | {"inference", "losses", "optimization", "video"}, TRAINING_ONLY),
     "training": Rule(INFERENCE | {"losses", "evaluation"}, {"hydra", "omegaconf"}),
+    "datasets": Rule(INFERENCE | {"inference", "training"}, TRAINING_ONLY | {"torch"}),
     "experiments": Rule(INFERENCE | {"inference", "losses", "optimization", "evaluation", "training"}, set()),
     "app": Rule(INFERENCE | {"inference"}, TRAINING_ONLY | {"torch"}),
     "commands": Rule(
-        INFERENCE | {"inference", "losses", "optimization", "evaluation", "training", "experiments", "video"},
+        INFERENCE
+        | {"inference", "losses", "optimization", "evaluation", "training", "experiments", "video", "datasets"},
         TRAINING_ONLY,
     ),
 }
@@ -126,6 +128,14 @@ def test_a_wrong_setting_answers_before_torch_is_loaded(tmp_path: Path) -> None:
     code = f"import sys; sys.argv = {arguments}\n"
     code += "from faststyle.commands.main import main\ntry: main()\nexcept SystemExit as stop: assert stop.code == 2"
     assert not loaded_by(code) & {"torch", "pytorch_lightning", "wandb"}
+
+
+def test_only_the_command_for_data_sets_loads_ray() -> None:
+    """And only where there is something to do; it does not load torch, nor what trainings need."""
+    assert {path.name for path in FILES if "ray" in imported_at_run_time(path)} == {"cluster.py"}
+    assert not loaded_by("import faststyle.commands.stylize_dataset, faststyle.datasets.layouts") & {"ray", "pyarrow"}
+    loaded = loaded_by("import faststyle.datasets.stylizing")
+    assert not loaded & {*TRAINING_ONLY, "torch", "torchvision", "pandas"}
 
 
 def test_every_source_file_has_its_test_file() -> None:

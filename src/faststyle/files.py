@@ -1,6 +1,7 @@
 """Where results may be written, and writing them whole or not at all."""
 
 import os
+import socket
 import zlib
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
@@ -9,7 +10,7 @@ from pathlib import Path
 
 from faststyle.errors import OutputError
 
-TEMPORARY = ".faststyle-"  # then the process and the file's name, shortened: the name may be as long as names can be
+TEMPORARY = ".faststyle-"  # then process, machine and the file's name, shortened: it may be as long as names can be
 
 
 def check_output(
@@ -76,7 +77,7 @@ def replacing(path: Path) -> Iterator[Path]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     _clear_temporaries(path.parent.resolve())
-    temporary = path.with_name(f"{TEMPORARY}{os.getpid()}-{zlib.crc32(os.fsencode(path.name)):08x}")
+    temporary = path.with_name(f"{TEMPORARY}{os.getpid()}.{_machine()}-{zlib.crc32(os.fsencode(path.name)):08x}")
     try:
         yield temporary
         with temporary.open("rb") as written:
@@ -99,16 +100,23 @@ def reserve(path: Path, size: int) -> None:
 
 
 @cache
+def _machine() -> str:
+    """Others may write to the same disk."""
+    return f"{zlib.crc32(os.fsencode(socket.gethostname())):08x}"
+
+
+@cache
 def _clear_temporaries(folder: Path) -> None:
     """Removes temporary files whose process is gone; once, since folders may hold a million pictures."""
     for path in folder.glob(f"{TEMPORARY}*-*"):
-        if not _is_running(path.name.removeprefix(TEMPORARY).partition("-")[0]):
+        process, _, machine = path.name.removeprefix(TEMPORARY).partition("-")[0].partition(".")
+        if not _is_running(process, machine or _machine()):
             path.unlink(missing_ok=True)
 
 
-def _is_running(process: str) -> bool:
+def _is_running(process: str, machine: str) -> bool:
     """Where that cannot be known, yes."""
-    if os.name == "nt" or not process.isdecimal():  # there, asking would end it
+    if os.name == "nt" or not process.isdecimal() or machine != _machine():  # there, asking would end it
         return True
     try:
         os.kill(int(process), 0)

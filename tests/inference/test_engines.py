@@ -37,7 +37,7 @@ from faststyle.inference.onnx_graph import build_model
 from faststyle.inference.stylizer import Stylizer
 from faststyle.modeling.transformer_net import TransformerNet
 from faststyle.network_config import NORMS, PADDINGS, UPSAMPLERS
-from helpers import make_config, noise
+from helpers import checkpoint_of, make_config, noise
 
 Picture = np.ndarray
 ByPytorch = Callable[[TransformerNet, Picture], Picture]
@@ -538,12 +538,12 @@ def test_a_gpu_takes_equal_sizes_together(saved: Saved, monkeypatch: pytest.Monk
     engine.device = torch.device("cuda")
     batches: list[list[tuple[int, ...]]] = []
 
-    def run_late(photographs: list[Picture]) -> list[Picture]:
+    def run_late(photographs: list[Picture], place: tuple[int, int]) -> list[Picture]:
         """The first waits until the other seven threads have brought their pictures."""
         while not batches and len(engine.waiting) + len(photographs) < 8:
             time.sleep(0.001)
         batches.append([photograph.shape for photograph in photographs])
-        return on_cpu.run(photographs)
+        return on_cpu.run(photographs, place)
 
     monkeypatch.setattr(engine, "run", run_late)
     photographs = [noise(20 + 4 * (i % 2), 30, seed=i) for i in range(16)]
@@ -554,10 +554,47 @@ def test_a_gpu_takes_equal_sizes_together(saved: Saved, monkeypatch: pytest.Monk
     for photograph, stylized in zip(photographs, at_once, strict=True):
         assert difference(stylized, saved.by_pytorch(photograph)) <= 1
 
-    monkeypatch.setattr(engine, "run", lambda photographs: 1 / 0)
+    monkeypatch.setattr(engine, "run", lambda photographs, place: 1 / 0)
     with ThreadPoolExecutor(2) as threads:
         failures = [threads.submit(engine.stylize, photograph) for photograph in photographs[:2]]
         assert all(isinstance(failure.exception(), ZeroDivisionError) for failure in failures)
+
+
+def test_a_gpu_takes_several_styles_together() -> None:
+    """Each picture in its own, as alone. Without a GPU: what waits while another has the turn."""
+    network = TransformerNet(make_config(rows=2))
+    for name in network.config.row_tensors:
+        torch.nn.init.normal_(network.get_parameter(name))
+    engine = TorchEngine(checkpoint_of(network), EngineOptions())
+    engine.whole = engine.build(engine.source)
+    styles = [engine.with_shares(np.array(shares, np.float32)) for shares in ([1, 0], [0, 1], [0.4, 0.6])]
+    photographs = [noise(20 + 4 * (i % 2), 30, seed=i) for i in range(6)]
+    batches: list[int] = []
+    apply = TorchEngine.apply
+
+    def count(self: TorchEngine, network: TransformerNet, photographs: list[Picture], *rest: object) -> list[Picture]:
+        batches.append(len(photographs))
+        return apply(self, network, photographs, *rest)  # type: ignore[arg-type]
+
+    alone = [styles[i % 3].run([photograph], (0, 0))[0] for i, photograph in enumerate(photographs)]
+    with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(6) as threads:
+        patch.setattr(TorchEngine, "apply", count)
+        with engine.turn:
+            began = [threads.submit(styles[i % 3].stylize_together, x, (0, 0)) for i, x in enumerate(photographs)]
+            while len(engine.waiting) < 6:
+                time.sleep(0.001)
+        together = [future.result() for future in began]
+    assert batches == [3, 3]
+    for a, b in zip(alone, together, strict=True):
+        assert difference(a, b) <= 1
+    assert difference(styles[0].run(photographs[:1], (0, 0))[0], styles[1].run(photographs[:1], (0, 0))[0]) > 8
+
+
+def test_cores_are_a_limit(saved: Saved) -> None:
+    for name, engine in BACKENDS.items():
+        if engine.installed():
+            stylizer = Stylizer.load(saved.files[".safetensors"], backend=name, device="cpu", cores=1)
+            assert stylizer.engine.cores == stylizer.max_workers(1, 1) == 1
 
 
 def test_threads_of_onnx_runtime_sleep_where_openmp_is_told_to(saved: Saved, monkeypatch: pytest.MonkeyPatch) -> None:

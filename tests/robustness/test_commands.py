@@ -111,6 +111,7 @@ def lines(
     trained = " ".join(setting for setting in train_overrides if not setting.startswith("run_dir="))
     return {
         "stylize": [picture, "--checkpoint", style, "--output=out.png"],
+        "stylize-dataset": [folder, "copy", "--checkpoint", style, "--workers=1"],
         "styles": [],
         "app": ["--check"],
         "train": train_overrides,

@@ -27,6 +27,9 @@ class Command:
 
 COMMANDS = {
     "stylize": Command("apply a style to pictures"),
+    "stylize-dataset": Command(
+        "make a stylised copy of a data set, on many cores or machines", ("filelock", "pyarrow", "ray"), "ray"
+    ),
     "app": Command("serve a page in the browser that applies styles", ("streamlit",), "app"),
     "styles": Command("list the shipped styles"),
     "train": Command("train a style", TRAINING),

@@ -1,10 +1,12 @@
 """Pictures as arrays and in folders: find, resize, draw side by side, write. No torch; reading: ``reading``."""
 
+import io
 import logging
 import os
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,7 +60,26 @@ def write_picture(path: str | Path, picture: Picture) -> None:
     Keeps the alpha channel (PNG, WebP, TIFF) and the capture date (all but BMP). Raises ``OutputError``.
     """
     path = check_output(path, WRITERS, overwrite=True)
-    options = dict(WRITERS[path.suffix.lower()])
+    try:
+        with replacing(path) as temporary, temporary.open("wb") as file:
+            _save(picture, file, path.suffix)
+    except (OSError, ValueError) as error:  # ValueError: a side that the format cannot hold
+        raise OutputError(f"cannot write {path}: {getattr(error, 'strerror', None) or error}") from error
+
+
+def encode_picture(picture: Picture, suffix: str) -> bytes:
+    """The content of the file that ``write_picture`` writes, by its suffix. Raises ``ImageError``."""
+    file = io.BytesIO()
+    try:
+        _save(picture, file, suffix)
+    except (OSError, ValueError) as error:
+        raise ImageError(f"cannot be written as {suffix}: {error}") from error
+    return file.getvalue()
+
+
+def _save(picture: Picture, file: IO[bytes], suffix: str) -> None:
+    """Raises ``OSError``, or ``ValueError`` on a side that the format cannot hold."""
+    options = dict(WRITERS[suffix.lower()])
     image = Image.fromarray(picture.rgb)
     if picture.alpha is not None and options["format"] in KEEPS_ALPHA:
         image.putalpha(Image.fromarray(picture.alpha))
@@ -68,11 +89,7 @@ def write_picture(path: str | Path, picture: Picture) -> None:
         exif = Image.Exif()
         exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.DateTimeOriginal] = picture.captured
         options["exif"] = exif.tobytes()  # Pillow's writers overlook the sub-directory of an Exif object
-    try:
-        with replacing(path) as temporary, temporary.open("wb") as file:
-            image.save(file, **options)
-    except (OSError, ValueError) as error:  # ValueError: a side that the format cannot hold
-        raise OutputError(f"cannot write {path}: {getattr(error, 'strerror', None) or error}") from error
+    image.save(file, **options)
 
 
 def check_megapixels(name: str, height: int, width: int, most: float) -> None:
@@ -102,8 +119,8 @@ def resize_shorter_side(
     return replace(picture, rgb=rgb, alpha=alpha)
 
 
-def find_pictures(folder: Path) -> list[Path]:
-    """Files below ``folder`` whose suffix is a picture's, sorted; hidden ones are left out.
+def find_pictures(folder: Path, suffixes: Collection[str] = SUFFIXES) -> list[Path]:
+    """Files below ``folder`` whose suffix is a picture's, or one of others, sorted; hidden ones are left out.
 
     So are folders that are links, which may lead in circles, and those that cannot be read: the log tells of them.
     """
@@ -117,7 +134,7 @@ def find_pictures(folder: Path) -> list[Path]:
         for link in (path for name in folders if (path := Path(at, name)).is_symlink()):
             log.warning("left out: %s is a link to a folder", link)
         paths = [Path(at, name) for name in names if not name.startswith(".")]
-        found += [path for path in paths if path.suffix.lower() in SUFFIXES and path.is_file()]
+        found += [path for path in paths if path.suffix.lower() in suffixes and path.is_file()]
     return sorted(found)
 
 

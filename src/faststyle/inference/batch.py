@@ -139,7 +139,7 @@ def stylize_files(
                 record(job, ms, error)
                 bar.update()
                 if bar.n % 8 == 0:
-                    _give_back_memory()
+                    give_back_memory()
 
         for some, workers in ((jobs, stylizer.max_workers(1, 1)), (large, 1)):
             stylizer.share_cores(workers)
@@ -147,7 +147,7 @@ def stylize_files(
     return outcomes
 
 
-def _give_back_memory() -> None:
+def give_back_memory() -> None:
     """Else glibc keeps ever more of it for threads that take pieces of many sizes."""
     if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "malloc_trim"):
         libc.malloc_trim(0)

@@ -38,10 +38,12 @@ STATISTICS = ("exact", "sampled")  # of a picture in strips: faststyle.inference
 @dataclass(frozen=True, kw_only=True)
 class EngineOptions:
     """device: one that the engine has. memory: bytes that a picture may take, together with the process; None is 4 GiB,
-    or what a GPU has free. The others are for engines that name them in ``options``."""
+    or what a GPU has free. cores: how many it may use; None is all. The others are for engines that name them in
+    ``options``."""
 
     device: str = "cpu"
     memory: float | None = None
+    cores: int | None = None
     statistics: str = STATISTICS[0]
     precision: str = PRECISIONS[0]
 
@@ -64,7 +66,7 @@ class Engine(ABC):
 
     def __init__(self, source: Path | Checkpoint, options: EngineOptions) -> None:
         self.memory = MEMORY if options.memory is None else options.memory
-        self.workers, self.cores = 1, available_cores()
+        self.workers, self.cores = 1, options.cores or available_cores()
         self.shares: NDArray[np.float32] | None = None
 
     def with_shares(self, shares: NDArray[np.float32] | None) -> Self:
@@ -230,7 +232,8 @@ class OpenVinoEngine(GraphEngine):
 
 
 class TorchEngine(Engine):
-    """PyTorch: the GPUs, and pictures in strips. A GPU stylises together what waits at the same size."""
+    """PyTorch: the GPUs, and pictures in strips. A GPU stylises together what waits at the same size, in whichever of a
+    file's styles."""
 
     package = "torch"
     suffixes = (".safetensors", ".ckpt")
@@ -251,8 +254,11 @@ class TorchEngine(Engine):
         self.source = source
         if self.header.network.rows == 1:
             self.network = self.build(source)
-        self.cores = torch.get_num_threads()
-        self.waiting: deque[tuple[RGB, Place, Future[RGB]]] = deque()
+        self.whole: TransformerNet | None = None  # with all rows
+        if self.header.network.rows > 1 and self.device.type != "cpu":
+            self.whole = self.build(source)
+        self.cores = options.cores or torch.get_num_threads()
+        self.waiting: deque[tuple[RGB, Place, TorchEngine, Future[RGB]]] = deque()
         self.turn = threading.Lock()
 
     def build(self, checkpoint: Checkpoint) -> TransformerNet:
@@ -264,7 +270,6 @@ class TorchEngine(Engine):
         other = super().with_shares(shares)
         if shares is not None:
             other.network = self.build(self.source.fold(shares))
-            other.waiting, other.turn = deque(), threading.Lock()
         return other
 
     def stylize(self, photograph: RGB, place: Place = ORIGIN) -> RGB:
@@ -280,27 +285,33 @@ class TorchEngine(Engine):
     def stylize_together(self, photograph: RGB, place: Place) -> RGB:
         """Whoever has the turn takes along all that wait with a picture of the same size and place."""
         mine: Future[RGB] = Future()
-        self.waiting.append((photograph, place, mine))
+        self.waiting.append((photograph, place, self, mine))
         with self.turn:
             if not mine.done():
                 waiting = [self.waiting.popleft() for _ in range(len(self.waiting))]
                 batch = [item for item in waiting if (item[0].shape, item[1]) == (photograph.shape, place)]
                 self.waiting.extend(item for item in waiting if (item[0].shape, item[1]) != (photograph.shape, place))
                 try:
-                    for (*_, future), stylized in zip(batch, self.run([rgb for rgb, *_ in batch], place), strict=True):
+                    made = self.run_styles([engine for *_, engine, _ in batch], [rgb for rgb, *_ in batch], place)
+                    for (*_, future), stylized in zip(batch, made, strict=True):
                         future.set_result(stylized)
                 except Exception as error:
                     for *_, future in batch:
                         future.set_exception(error)
         return mine.result()
 
+    def run_styles(self, engines: list[TorchEngine], photographs: list[RGB], place: Place) -> list[RGB]:
+        """Stylises pictures of one size together, each in the style of an engine of the same file."""
+        import numpy as np
+
+        if all(engine is self for engine in engines):
+            return self.run(photographs, place)
+        if self.whole is None or not self.fits_whole(*photographs[0].shape[:2]):
+            return [engine.run([each], place)[0] for engine, each in zip(engines, photographs, strict=True)]
+        return self.apply(self.whole, photographs, place, np.stack([engine.shares for engine in engines]))  # type: ignore[misc]
+
     def run(self, photographs: list[RGB], place: Place) -> list[RGB]:
         """Stylises pictures of one size together."""
-        import numpy as np
-        import torch
-
-        from faststyle.modeling.pixels import to_images, to_pixels
-
         height, width = photographs[0].shape[:2]
         if not self.fits_whole(height, width):
             from faststyle.inference import tiling
@@ -316,6 +327,18 @@ class TorchEngine(Engine):
             )
             stylize = tiling.STATISTICS[self.statistics]
             return [stylize(self.network, photograph, layout, place) for photograph in photographs]
+        return self.apply(self.network, photographs, place)
+
+    def apply(
+        self, network: TransformerNet, photographs: list[RGB], place: Place, shares: NDArray[np.float32] | None = None
+    ) -> list[RGB]:
+        """In one piece. shares: (B, rows), for a network with several."""
+        import numpy as np
+        import torch
+
+        from faststyle.modeling.pixels import to_images, to_pixels
+
         with torch.inference_mode():
             pixels = torch.from_numpy(np.stack(photographs)).to(self.device)
-            return list(to_pixels(self.network(to_images(pixels), *place)).cpu().numpy())
+            rows = None if shares is None else torch.from_numpy(shares).to(self.device)
+            return list(to_pixels(network(to_images(pixels), *place, rows)).cpu().numpy())

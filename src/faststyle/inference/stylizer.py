@@ -65,6 +65,7 @@ class Stylizer:
         backend: str = AUTO,
         device: str = AUTO,
         memory: float | None = None,
+        cores: int | None = None,
         statistics: str | None = None,
         precision: str | None = None,
     ) -> "Stylizer":
@@ -74,6 +75,7 @@ class Stylizer:
         backend: one of ``BACKENDS``, or ``auto``: on a CPU ONNX Runtime or OpenVINO, and PyTorch for what goes in
         strips; on a GPU PyTorch. device: ``auto`` (a GPU if there is one), ``cpu``, ``cuda`` or ``mps``.
         memory: bytes; None is 4 GiB, or what a GPU has free. A picture that needs more goes in strips.
+        cores: how many of the CPU's it may use; None is all.
         statistics: of those: ``exact`` (default), the same picture as in one piece, or ``sampled``, faster and similar.
         precision: ``float32`` (default), or ``bfloat16`` under OpenVINO, which is faster on CPUs that have it and less
         exact.
@@ -92,7 +94,7 @@ class Stylizer:
 
         def open_engine(name: str) -> Engine:
             options = {key: value for key, value in given.items() if key in BACKENDS[name].options}
-            return BACKENDS[name](source, EngineOptions(device=device, memory=memory, **options))
+            return BACKENDS[name](source, EngineOptions(device=device, memory=memory, cores=cores, **options))
 
         loaded = cls(open_engine(names[0]), partial(open_engine, names[-1]) if len(names) > 1 else None)
         return loaded.with_style(style or row, strength=strength)

@@ -6,6 +6,7 @@ import zipfile
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from faststyle.errors import DataError
@@ -52,7 +53,10 @@ def open_source(root: str | Path | None) -> Photographs:
     source = next((source for source in SOURCES.values() if source.takes(path)), None)
     if source is None:
         raise DataError(f"data.root: {root} is none of: {words}; set data.root=PATH to your photographs")
-    photographs = source.open(path)
+    try:
+        photographs = source.open(path)
+    except DataError as error:
+        raise DataError(f"data.root: {error}") from error
     if not photographs.names:
         raise DataError(f"data.root: no pictures in {root} (looked for {', '.join(sorted(SUFFIXES))})")
     return photographs
@@ -66,24 +70,26 @@ def _open_folder(root: Path) -> Photographs:
     stats = [path.stat() for path in files]
     stamps = [f"{name} {s.st_size} {s.st_mtime_ns}" for name, s in zip(names, stats, strict=True)]
 
-    def read(name: str) -> bytes:
-        try:
-            _check_size(name, (root / name).stat().st_size)
-            return (root / name).read_bytes()
-        except OSError as error:
-            raise DataError(f"{name} cannot be read ({error.strerror})") from error
-
-    return Photographs(root.name, names, read, _digest(stamps))
+    return Photographs(root.name, names, partial(read_below, root), _digest(stamps))
 
 
-def _open_zip(root: Path) -> Photographs:
-    """Opens a zip file, which is read in place."""
+def read_below(root: Path, name: str) -> bytes:
+    """A photograph's file below a folder. Raises ``DataError``."""
+    try:
+        _check_size(name, (root / name).stat().st_size)
+        return (root / name).read_bytes()
+    except OSError as error:
+        raise DataError(f"{name} cannot be read ({error.strerror})") from error
+
+
+def open_zip(root: Path) -> Photographs:
+    """Opens a zip file, which is read in place. Raises ``DataError``."""
     try:
         archive = zipfile.ZipFile(root)
     except (*DAMAGED, OSError) as error:
-        raise DataError(f"data.root: {root} is no whole zip file ({error})") from error
+        raise DataError(f"{root} is no whole zip file ({error})") from error
     infos = [i for i in archive.infolist() if Path(i.filename).suffix.lower() in SUFFIXES and not i.is_dir()]
-    infos = sorted((i for i in infos if not _hidden(i.filename)), key=lambda i: i.filename)
+    infos = sorted((i for i in infos if not hidden(i.filename)), key=lambda i: i.filename)
     stamps = [f"{i.filename} {i.file_size} {i.CRC}" for i in infos]
 
     def read(name: str) -> bytes:
@@ -105,7 +111,8 @@ def _check_size(name: str, size: int) -> None:
         raise DataError(f"{name} has {size / 1e6:.0f} MB, the limit is {MOST_BYTES / 1e6:.0f}")
 
 
-def _hidden(name: str) -> bool:
+def hidden(name: str) -> bool:
+    """Whether a file, or a folder it is in, is hidden."""
     return any(part.startswith(".") for part in Path(name).parts)
 
 
@@ -121,5 +128,5 @@ def _digest(lines: list[str]) -> str:
 SOURCES = {
     SAMPLE_SOURCE: Source(f"{SAMPLE_SOURCE!r}", lambda root: str(root) == SAMPLE_SOURCE, _open_samples),
     "folder": Source("a folder", Path.is_dir, _open_folder),
-    "zip": Source("a .zip file", lambda root: root.suffix.lower() == ".zip" and root.is_file(), _open_zip),
+    "zip": Source("a .zip file", lambda root: root.suffix.lower() == ".zip" and root.is_file(), open_zip),
 }
