@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from faststyle import files
 from faststyle.errors import OutputError
 from faststyle.files import TEMPORARY, check_output, check_outputs, replacing
 
@@ -70,11 +71,13 @@ def test_a_folder_without_access(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def test_what_killed_processes_left_goes(tmp_path: Path) -> None:
-    """Theirs, once they are gone: not that of one that runs, nor what only looks like one."""
+    """Theirs, once they are gone: not that of one that runs, here or elsewhere, nor what only looks like one."""
     gone = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True)
-    left = tmp_path / f"{TEMPORARY}{gone.stdout.decode().strip()}-0"
-    others = [tmp_path / f"{TEMPORARY}{process}-0" for process in ("1", os.getpid(), "x", "9" * 30)]
-    for path in (left, *others):
+    number = gone.stdout.decode().strip()
+    left = [tmp_path / f"{TEMPORARY}{process}-0" for process in (number, f"{number}.{files._machine()}")]
+    running = ("1", os.getpid(), f"{os.getpid()}.{files._machine()}", f"{number}.another", "x", "9" * 30)
+    others = [tmp_path / f"{TEMPORARY}{process}-0" for process in running]
+    for path in (*left, *others):
         path.touch()
     with replacing(tmp_path / "a") as temporary:
         temporary.touch()

@@ -16,6 +16,7 @@ from faststyle.imaging.images import (
     Picture,
     center_square,
     contact_sheet,
+    encode_picture,
     find_pictures,
     resize_shorter_side,
     write_picture,
@@ -102,6 +103,18 @@ def test_what_would_be_too_large_is_not_made() -> None:
         resize_shorter_side(Picture(noise(1, 5)), 10_000)
     with pytest.raises(ImageError, match="^a.png at 20 pixels has 0.0 megapixels, the limit is 0.001 "):
         resize_shorter_side(Picture(noise(1, 5)), 20, name="a.png", max_megapixels=0.001)
+
+
+@pytest.mark.parametrize("suffix", [*WRITERS, ".PNG"])
+def test_what_is_encoded_is_what_is_written(suffix: str, tmp_path: Path) -> None:
+    picture = Picture(noise(8, 9), noise(8, 9)[..., 0], "2020:01:02 03:04:05")
+    write_picture(tmp_path / f"a{suffix}", picture)
+    assert encode_picture(picture, suffix) == (tmp_path / f"a{suffix}").read_bytes()
+
+
+def test_a_side_that_a_format_cannot_hold_is_no_fault_of_the_disks() -> None:
+    with pytest.raises(ImageError, match="^cannot be written as .webp: "):
+        encode_picture(Picture(np.zeros((1, 20_000, 3), np.uint8)), ".webp")
 
 
 def test_the_centre_square() -> None:

@@ -20,14 +20,14 @@ def parse(argv: list[str]) -> argparse.Namespace:
     parser = build_parser(
         "stylize-dataset",
         "Make a stylised copy of a data set: a folder of pictures, or one .zip, .tar (WebDataset) or .parquet file, or "
-        "a folder of those. The copy has the same files, with the same labels; OUTPUT/manifest.jsonl tells each "
+        "a folder of those. The copy has the same files, with the same labels; its manifest.jsonl tells each "
         "picture's style. The same command once more goes on where it was interrupted.",
         epilog="Exit codes: 0 all done, 1 some pictures failed (listed at the end, and in the manifest), 2 stopped, "
         "with the reason.",
     )
     add = parser.add_argument
-    add("source", type=Path, metavar="SOURCE", help="the data set; folders are searched recursively")
-    add("output", type=Path, metavar="OUTPUT", help="a folder for the copy, new or begun by the same command")
+    add("source", type=Path, help="the data set; folders are searched recursively")
+    add("output", type=Path, help="a folder for the copy, new or begun by the same command")
     add("--checkpoint", required=True, metavar="STYLE", help="a weights file, or the name of a shipped style")
     add(
         "--styles",
@@ -35,8 +35,8 @@ def parse(argv: list[str]) -> argparse.Namespace:
         metavar="NAME,...",
         help="of a checkpoint with several: those that pictures get at random; default: all",
     )
-    add("--per-picture", type=whole(1, 1000), default=1, help="so many copies of each picture, in different styles")
-    add("--seed", type=whole(0, 2**63), default=0, help="of the choice of styles, which is of a picture's name only")
+    add("--per-picture", type=whole(1, 1000), default=1, help="copies of each picture, in different styles; default: 1")
+    add("--seed", type=whole(0, 2**63), default=0, help="another one gives pictures other styles; default: 0")
     add(
         "--field",
         metavar="NAME",
@@ -48,7 +48,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
     add(
         "--address",
         metavar="HOST:PORT",
-        help="of a Ray cluster (machines on which 'ray start' ran), or auto; SOURCE and OUTPUT must be on a disk that "
+        help="of a Ray cluster (machines on which 'ray start' ran), or auto; source and output must be on a disk that "
         "all see; default: this machine",
     )
     add("--device", choices=DEVICES, default=AUTO, help="default: GPUs if there are any")
