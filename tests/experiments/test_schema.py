@@ -141,7 +141,7 @@ def test_other_overrides_stay(override: str) -> None:
         ("train", "loss.style_weight", float("nan"), "loss.style_weight must be at least 0, found nan"),
         ("train", "loss.style_layers.relu1_2", -1, "loss.style_layers.relu1_2 must be at least 0, found -1"),
         ("train", "loss.style_layers.relu1_2", "much", "loss.style_layers.relu1_2: Value 'much'"),
-        ("train", "loss.normalize", "l1", "loss.normalize must be one of relative, paper, found 'l1'"),
+        ("train", "loss.normalize", "l1", "loss.normalize must be one of relative, paper, neuart, found 'l1'"),
         ("train", "loss.statistic", "mean", "loss.statistic must be one of moments, gram, covariance, found 'mean'"),
         ("train", "loss_network.architecture", "alexnet", "loss_network.architecture must be one of auto, compact, "),
         ("train", "loss_network.pooling", "sum", "loss_network.pooling must be one of max, average, found 'sum'"),

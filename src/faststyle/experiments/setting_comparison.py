@@ -1,0 +1,316 @@
+"""Settings of image optimisation compared on a sample: photographs x paintings x seeds, each picture kept."""
+
+import itertools
+import json
+import logging
+import math
+import time
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from faststyle.config import LossNetworkConfig
+from faststyle.errors import ConfigError, reading_record
+from faststyle.evaluation.judges import JUDGES, Bench, Eyes, content_error, partial_judges
+from faststyle.evaluation.sweep_sheet import label_tile
+from faststyle.experiments.application import compose_settings
+from faststyle.experiments.build import choose_loss_network, load_configured_loss_network
+from faststyle.experiments.optimize import check_inputs
+from faststyle.experiments.run_optimization import Canvas, iterate, recorded
+from faststyle.experiments.schema import OptimizeConfig
+from faststyle.files import replacing
+from faststyle.imaging.images import Picture, contact_sheet, resize_to, write_picture
+from faststyle.imaging.reading import read_picture
+from faststyle.losses.perceptual_loss import needed_layers
+from faststyle.modeling.loss_network import LossNetwork
+from faststyle.modeling.pixels import to_image
+from faststyle.optimization import ContentTarget, Step
+from faststyle.signals import Interruption
+
+log = logging.getLogger(__name__)
+
+CLEARLY = 2.0  # standard errors of a mean difference beyond which it counts
+TILE = 240  # pixels, width of a picture on the sheet
+
+
+@dataclass(frozen=True)
+class Variant:
+    """Settings of ``faststyle optimize`` by name; those of one picture replace photograph, painting and seed."""
+
+    name: str
+    settings: OptimizeConfig
+
+    @property
+    def is_random(self) -> bool:
+        """Whether a seed changes the picture."""
+        return self.settings.init == "noise"
+
+    @property
+    def held(self) -> LossNetworkConfig | None:
+        """The loss network that all pictures share; None if it depends on the photograph."""
+        return None if self.settings.loss_network.normalized else self.settings.loss_network
+
+
+def compose_variant(name: str, overrides: Sequence[str]) -> Variant:
+    """Raises ``ConfigError`` that names the variant."""
+    try:
+        settings = compose_settings("optimize", OptimizeConfig, [*overrides, "run_dir=."])
+    except ConfigError as error:
+        raise ConfigError(f"{name}: {error}") from error
+    if settings.content_error is not None or settings.regions:
+        raise ConfigError(f"{name}: content_error and regions are no settings of a variant")
+    return Variant(name, replace(settings, loss_network=choose_loss_network(settings.loss_network, settings.loss)))
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What every variant paints. seeds: as many for each pair of a photograph and a painting, where they matter."""
+
+    photographs: Mapping[str, Path]
+    paintings: Mapping[str, Path]
+    seeds: int
+
+    @property
+    def pairs(self) -> list[tuple[str, str]]:
+        """(photograph, painting): neighbours differ in both, so that any first few of them are a fair sample."""
+        photographs, paintings = list(self.photographs), list(self.paintings)
+        count = math.lcm(len(photographs), len(paintings))
+        return [
+            (photographs[i % len(photographs)], paintings[(i + i // count) % len(paintings)])
+            for i in range(len(photographs) * len(paintings))
+        ]
+
+
+@dataclass(frozen=True)
+class Painted:
+    """One finished picture. style_factor: by which the style weight was multiplied. figures: of the judges."""
+
+    picture: Path
+    seconds: float
+    style_factor: float
+    figures: dict[str, float]
+
+
+@dataclass
+class Results:
+    """Finished pictures: by variant, by pair, of each seed."""
+
+    painted: dict[str, dict[tuple[str, str], list[Painted]]] = field(default_factory=dict)
+
+    @cached_property
+    def pairs(self) -> list[tuple[str, str]]:
+        """Those that every variant has painted."""
+        first, *others = self.painted.values()
+        return [pair for pair in first if all(pair in other for other in others)]
+
+    def values(self, variant: str, judge: str, pairs: Sequence[tuple[str, str]] | None = None) -> NDArray[np.float64]:
+        """A figure of each pair, the mean over its seeds; judge: a key of ``JUDGES``, or a field of ``Painted``."""
+        found = [self.painted[variant][pair] for pair in (self.pairs if pairs is None else pairs)]
+        return np.array([np.mean([{**asdict(one), **one.figures}[judge] for one in seeds]) for seeds in found])
+
+
+class Comparison:
+    """Paints what is missing in ``output``, and judges it.
+
+    content_error: at which the style weight holds every picture, by the judges' own measure; None leaves the weights.
+    """
+
+    def __init__(
+        self, variants: Sequence[Variant], sample: Sample, eyes: Eyes, output: Path, content_error: float | None
+    ) -> None:
+        self.variants, self.sample, self.eyes = variants, sample, eyes
+        self.output, self.content_error = output, content_error
+        self.benches: dict[tuple[str, int], Bench] = {}
+        self.networks: dict[tuple[LossNetworkConfig, tuple[str, ...]], LossNetwork] = {}
+
+    def run(self, interruption: Interruption) -> Results:
+        """All pictures, pair by pair; after a signal those that are finished."""
+        results = Results({variant.name: {} for variant in self.variants})
+        tasks = list(self.tasks())
+        with tqdm(total=len(tasks), desc="painting", unit="picture") as bar:
+            for variant, pair, seeds in tasks:
+                if interruption.received:
+                    break
+                bar.set_postfix_str(f"{variant.name}: {' in '.join(pair)}", refresh=False)
+                results.painted[variant.name][pair] = [self.paint(variant, *pair, seed) for seed in seeds]
+                bar.update()
+        return results
+
+    def tasks(self) -> Iterator[tuple[Variant, tuple[str, str], range]]:
+        """What to paint, in order, and with which seeds."""
+        for pair, variant in itertools.product(self.sample.pairs, self.variants):
+            yield variant, pair, range(self.sample.seeds if variant.is_random else 1)
+
+    def paint(self, variant: Variant, photograph: str, painting: str, seed: int) -> Painted:
+        """One picture; one that is there with the same settings is taken."""
+        path = picture_path(self.output, variant.name, photograph, painting, seed)
+        settings = replace(
+            variant.settings,
+            content=str(self.sample.photographs[photograph]),
+            style=replace(variant.settings.style, image=str(self.sample.paintings[painting])),
+            seed=seed,
+            run_dir=str(path.parent),
+            output=str(path),
+            overwrite=True,
+        )
+        wanted = recorded(settings) | {"held_at": self.content_error, "judges": self.signature}
+        record = path.with_suffix(".json")
+        if record.is_file() and path.is_file():
+            with reading_record(record):
+                found = json.loads(record.read_bytes())
+                if found["settings"] == json.loads(json.dumps(wanted)):
+                    return Painted(path, found["seconds"], found["style_factor"], dict(found["figures"]))
+        painted = self.paint_anew(settings, variant, path)
+        with replacing(record) as temporary:
+            temporary.write_text(json.dumps({"settings": wanted, **asdict(painted), "picture": path.name}, indent=1))
+        return painted
+
+    @property
+    def signature(self) -> list[str]:
+        """What the figures depend on besides the pictures."""
+        return [self.eyes.first.architecture, self.eyes.second.architecture, *JUDGES]
+
+    def paint_anew(self, settings: OptimizeConfig, variant: Variant, path: Path) -> Painted:
+        inputs = check_inputs(settings)
+        canvas = Canvas(inputs, settings.color, torch.device("cpu"))
+        torch.manual_seed(settings.seed)
+        photograph = to_image(inputs.photograph.rgb)
+        measure = content_error(self.eyes)
+
+        def judged(step: Step) -> float:
+            with torch.no_grad():
+                return measure(step.image, canvas.content)
+
+        target = None if self.content_error is None else ContentTarget(self.content_error, judged)
+        started = time.perf_counter()
+        *_, last = iterate(settings, canvas, loss_network=self.network(variant), target=target)
+        seconds = time.perf_counter() - started
+        picture = canvas.finish(last.image)
+        write_picture(path, picture)
+        bench = self.bench(settings.style.image, settings.style.size, inputs.regions[0].style)
+        return Painted(path, seconds, last.style_factor, bench(to_image(picture.rgb), photograph))
+
+    def bench(self, painting: str | None, size: int, style: Picture) -> Bench:
+        key = (str(painting), size)
+        if key not in self.benches:
+            self.benches[key] = Bench(self.eyes, to_image(style.rgb))
+        return self.benches[key]
+
+    def network(self, variant: Variant) -> LossNetwork | None:
+        config, loss = variant.held, variant.settings.loss
+        if config is None:
+            return None
+        key = config, tuple(needed_layers(loss, config.architecture))
+        if key not in self.networks:
+            self.networks[key] = load_configured_loss_network(config, loss, lambda: torch.empty(0))
+        return self.networks[key]
+
+
+def picture_path(output: Path, variant: str, photograph: str, painting: str, seed: int) -> Path:
+    """Where a picture is kept."""
+    return output / "pictures" / variant / painting / f"{photograph}-{seed}.png"
+
+
+# What is said of the results.
+
+
+def table(results: Results) -> str:
+    """Formats means over the pairs as Markdown, and in brackets the standard deviations between them."""
+    columns = [*JUDGES, "style_factor", "seconds"]
+    arrows = {name: (" ↑" if judge.higher else " ↓") for name, judge in JUDGES.items()}
+    lines = [["variant", *(name.replace("_", " ") + arrows.get(name, "") for name in columns)]]
+    lines.append(["---"] * len(lines[0]))
+    for variant in results.painted:
+        values = {name: results.values(variant, name) for name in columns}
+        lines.append([variant, *(f"{each.mean():.3g} ({each.std():.2g})" for each in values.values())])
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def advantage(results: Results, judge: str, one: str, other: str) -> float:
+    """How much better ``one`` is than ``other`` on the same pairs, in standard errors of the mean difference."""
+    sign = 1 if JUDGES[judge].higher else -1
+    differences = sign * (results.values(one, judge) - results.values(other, judge))
+    if len(differences) < 2 or not differences.any():
+        return 0.0
+    return float(differences.mean() / max(differences.std(ddof=1) / math.sqrt(len(differences)), 1e-12))
+
+
+def ranking(results: Results, judge: str) -> str:
+    """The variants, the best first: ``>`` where one is clearly better than the next, ``~`` where it is not."""
+    sign = -1 if JUDGES[judge].higher else 1
+    names = sorted(results.painted, key=lambda name: sign * results.values(name, judge).mean())
+    signs = [">" if advantage(results, judge, *two) > CLEARLY else "~" for two in itertools.pairwise(names)]
+    return " ".join(word for pair in zip(names, [*signs, ""], strict=True) for word in pair).strip()
+
+
+def disagreements(results: Results) -> list[str]:
+    """A line for each two variants of which judges of the same matter clearly prefer either."""
+    lines = []
+    for about in dict.fromkeys(judge.about for judge in JUDGES.values()):
+        judges = [name for name, judge in JUDGES.items() if judge.about == about]
+        for two in itertools.combinations(results.painted, 2):
+            found = {name: advantage(results, name, *two) for name in judges}
+            first = [name for name, value in found.items() if value > CLEARLY]
+            second = [name for name, value in found.items() if value < -CLEARLY]
+            if first and second:
+                lines.append(f"{about}: {two[0]} by {', '.join(first)}; {two[1]} by {', '.join(second)}")
+    return lines
+
+
+def interested(variants: Collection[Variant], eyes: Eyes) -> list[str]:
+    """A line for each judge of whose layers a variant minimises the same statistic."""
+    networks = {"first": eyes.first.architecture, "second": eyes.second.architecture}
+    return [
+        f"{judge} is no neutral judge of {variant.name}, which minimises a part of it: {', '.join(layers)}"
+        for variant in variants
+        for judge, layers in partial_judges(
+            variant.settings.loss, variant.settings.loss_network.architecture, networks
+        ).items()
+    ]
+
+
+def describe(results: Results, variants: Collection[Variant], eyes: Eyes) -> str:
+    """The table, the rankings, where they disagree."""
+    lines = [table(results), "", "ranking; > is a mean difference of over two standard errors, on the same pairs"]
+    lines += [f"{name:10} ({judge.about}): {ranking(results, name)}" for name, judge in JUDGES.items()]
+    lines += ["", "where the judges disagree", *(disagreements(results) or ["nowhere"])]
+    return "\n".join([*lines, *interested(variants, eyes)])
+
+
+def sheet(results: Results, sample: Sample, rows: int) -> Picture:
+    """A row for each of the first pairs: the photograph, the painting, what each variant made of them."""
+    tiles = []
+    for photograph, painting in results.pairs[:rows]:
+        sources = {photograph: sample.photographs[photograph], painting: sample.paintings[painting]}
+        sources |= {name: found[photograph, painting][0].picture for name, found in results.painted.items()}
+        tiles.append([_tile(name, path) for name, path in sources.items()])
+    return contact_sheet(tiles)
+
+
+def _tile(name: str, path: Path) -> NDArray[np.uint8]:
+    rgb = read_picture(path).rgb
+    height = round(rgb.shape[0] * TILE / rgb.shape[1])
+    return label_tile(resize_to(rgb, height, TILE), [name], 1, height)
+
+
+def as_plain(results: Results) -> dict[str, Any]:
+    """Converts everything for JSON."""
+    return {
+        name: {
+            "mean": {key: float(results.values(name, key).mean()) for key in (*JUDGES, "style_factor", "seconds")},
+            "pictures": [
+                {"photograph": pair[0], "painting": pair[1], "seed": seed}
+                | {"seconds": one.seconds, "style_factor": one.style_factor, **one.figures}
+                for pair in results.pairs
+                for seed, one in enumerate(found[pair])
+            ],
+        }
+        for name, found in results.painted.items()
+    }
