@@ -89,6 +89,7 @@ def test_interrupted_it_tells_of_the_finished_pairs(
         (["--section", "colour"], "--section must be one of"),
         (["--variant", "a/b", ""], "--variant needs names of letters, digits and _; found 'a/b'"),
         (["--variant", "a", "", "--variant", "a", "seed=1"], "--variant needs names that differ"),
+        (["--variant", "a", "'seed=1"], 'overrides "\'seed=1": No closing quotation'),
         (["--variant", "a", "oops=1"], "a: unknown setting oops"),
         (["--variant", "a", "content_error=1"], "a: content_error and regions are no settings of a variant"),
         (["--variant", "a", "", "--paintings", "nowhere.jpg"], "no picture nowhere.jpg"),

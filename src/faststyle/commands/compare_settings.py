@@ -14,8 +14,11 @@ from faststyle.errors import ConfigError, ImageError
 from faststyle.files import check_outputs, replacing
 
 if TYPE_CHECKING:
+    from faststyle.evaluation.sample_report import Results
     from faststyle.experiments.sections import Section
-    from faststyle.experiments.setting_comparison import Variant
+    from faststyle.experiments.setting_comparison import Comparison, Variant
+
+SHEET, FIGURES = "sheet.png", "figures.json"  # in the output folder
 
 
 def run(argv: list[str]) -> int:
@@ -88,9 +91,17 @@ def find_variants(
     common = f"{section.shared if section else ''} {args.shared}"
     weights = {"resnet50": args.resnet_weights or "default", architecture: args.weights}
     return [
-        compose_variant(name, [*shared, *with_weights(shlex.split(f"{common} {own}"), weights)])
+        compose_variant(name, [*shared, *with_weights(words(f"{common} {own}"), weights)])
         for name, own in overrides.items()
     ]
+
+
+def words(overrides: str) -> list[str]:
+    """Splits as a shell does. Raises ``ConfigError`` where it cannot."""
+    try:
+        return shlex.split(overrides)
+    except ValueError as error:
+        raise ConfigError(f"overrides {overrides.strip()!r}: {error}") from error
 
 
 def with_weights(overrides: list[str], weights: Mapping[str, str]) -> list[str]:
@@ -100,22 +111,26 @@ def with_weights(overrides: list[str], weights: Mapping[str, str]) -> list[str]:
     return [word for each in overrides for word in ([each, named[each]] if each.startswith(group) else [each])]
 
 
-def compare_settings(args: argparse.Namespace) -> None:
-    """Paints what is missing, prints what the judges say."""
+def check(args: argparse.Namespace) -> tuple[dict[str, Path], dict[str, Path]]:
+    """Photographs and paintings by name. Raises a ``FaststyleError`` on options that cannot work, before any work."""
     from faststyle.imaging.images import WRITERS
 
     photographs = by_name("--images", find_photographs(args.images).values())
     paintings = by_name("--paintings", args.paintings)
-    if missing := [str(path) for path in (*photographs.values(), *paintings.values()) if not path.is_file()]:
+    sources = [*photographs.values(), *paintings.values()]
+    if missing := [str(path) for path in sources if not path.is_file()]:
         raise ImageError(f"no picture {missing[0]}")
-    drawn, figures = args.output / "sheet.png", args.output / "figures.json"
-    check_outputs([drawn], WRITERS, overwrite=True, sources=[*photographs.values(), *paintings.values()])
+    check_outputs([args.output / SHEET], WRITERS, overwrite=True, sources=sources)
+    return photographs, paintings
 
-    from faststyle.evaluation.judges import JUDGES, load_eyes
-    from faststyle.experiments import setting_comparison as comparison
+
+def compare_settings(args: argparse.Namespace) -> None:
+    """Paints what is missing, prints what the judges say."""
+    photographs, paintings = check(args)
+    from faststyle.evaluation.judges import load_eyes
     from faststyle.experiments.schema import balanced_loss
     from faststyle.experiments.sections import read_section
-    from faststyle.imaging.images import write_picture
+    from faststyle.experiments.setting_comparison import Comparison, Sample
     from faststyle.losses.perceptual_loss import needed_layers
     from faststyle.modeling.loss_network import choose_architecture
     from faststyle.signals import catching
@@ -123,28 +138,47 @@ def compare_settings(args: argparse.Namespace) -> None:
     section = read_section(args.section, "settings") if args.section else None
     layers = needed_layers(balanced_loss(), args.loss_network)
     architecture = choose_architecture(args.loss_network, layers, weights=args.weights)
-    style_size = args.style_size or round(1.5 * args.size)
-    shared = [f"loss_network={architecture}", f"loss_network.weights={args.weights}"]
-    shared += [f"steps={args.steps}", f"image_size={args.size}", f"style.size={style_size}"]
+    shared = [f"loss_network={architecture}", f"loss_network.weights={args.weights}", f"steps={args.steps}"]
+    shared += [f"image_size={args.size}", f"style.size={args.style_size or round(1.5 * args.size)}"]
     variants = find_variants(args, section, shared, architecture)
-    eyes = load_eyes(architecture, weights=args.weights, resnet_weights=args.resnet_weights)
     target = args.content_error if args.content_error is not None else section and section.content_error
-    sample = comparison.Sample(photographs, paintings, args.seeds)
+    comparison = Comparison(
+        variants,
+        Sample(photographs, paintings, args.seeds),
+        load_eyes(architecture, weights=args.weights, resnet_weights=args.resnet_weights),
+        args.output,
+        target or None,
+    )
     with catching() as interruption:
-        results = comparison.Comparison(variants, sample, eyes, args.output, target or None).run(interruption)
+        results = comparison.run(interruption)
     if results.pairs:
-        report = {
-            "section": args.section, "size": args.size, "style_size": style_size, "steps": args.steps,
-            "content_error": target, "judges": list(JUDGES), "pairs": len(results.pairs), "seeds": args.seeds,
-            "networks": [eyes.first.architecture, eyes.second.architecture], "variants": comparison.as_plain(results),
-        }  # fmt: skip
-        with replacing(figures) as path:
-            path.write_text(json.dumps(report, indent=1))
-        write_picture(drawn, comparison.sheet(results, sample, args.rows))
-        held = f"held at {target:g}" if target else "free"
-        print(f"n = {len(results.pairs)} pairs of a photograph and a painting, of {len(sample.pairs)} asked for")
-        print(f"{args.size} px, {args.steps} steps, content error {held}, {args.seeds} seeds where the start is noise")
-        print(f"judges: {architecture}, of covariances {eyes.second.architecture}; mean (deviation between pairs)\n")
-        print(comparison.describe(results, variants, eyes))
-        print(f"\n{drawn}\n{figures}")
+        report(args, comparison, results)
     interruption.leave()
+
+
+def report(args: argparse.Namespace, comparison: "Comparison", results: "Results") -> None:
+    """Writes figures and sheet, prints what they say."""
+    from faststyle.evaluation.sample_report import as_plain, by_painting
+    from faststyle.experiments.setting_comparison import describe, sheet
+    from faststyle.imaging.images import write_picture
+
+    takes = by_painting(results, comparison.paintings())
+    networks, target = comparison.signature[:2], comparison.content_error
+    record = {
+        "settings": {key: str(value) for key, value in vars(args).items() if value is not None},
+        "pairs": len(results.pairs),
+        "content_error": target,
+        "networks": networks,
+        "paintings": takes,
+        "variants": as_plain(results),
+    }
+    with replacing(args.output / FIGURES) as path:
+        path.write_text(json.dumps(record, indent=1))
+    write_picture(args.output / SHEET, sheet(results, comparison.sample, args.rows))
+    held = f"held at {target:g}" if target else "free"
+    asked = len(comparison.sample.pairs)
+    print(f"n = {len(results.pairs)} pairs of a photograph and a painting, of {asked} asked for")
+    print(f"{args.size} px, {args.steps} steps, content error {held}, {args.seeds} seeds where the start is noise")
+    print(f"judges: {networks[0]}, of covariances {networks[1]}; mean (deviation between pairs)\n")
+    print(describe(results, comparison.variants, comparison.eyes, takes))
+    print(f"\n{args.output / SHEET}\n{args.output / FIGURES}")

@@ -88,11 +88,12 @@ def content_error(eyes: Eyes) -> Verdict:
 def edges(picture: Tensor, photograph: Tensor) -> float:
     """Correlation of the strengths of the edges (Sobel, luminance, at half the size), in [-1, 1]: 1 for the photograph,
     whatever its contrast. (1, 3, H, W), sides of 6 px or more."""
-    strengths = torch.stack([_edge_strengths(image) for image in (picture, photograph)])
+    strengths = torch.stack([edge_strengths(image) for image in (picture, photograph)])
     return torch.corrcoef(strengths)[0, 1].nan_to_num().item()
 
 
-def _edge_strengths(image: Tensor) -> Tensor:
+def edge_strengths(image: Tensor) -> Tensor:
+    """(1, 3, H, W) to (N,)."""
     across = image.new_tensor([[-1.0, 0, 1], [-2, 0, 2], [-1, 0, 1]])
     kernels = torch.stack([across, across.T])[:, None]
     return F.conv2d(F.avg_pool2d(luminance(image), 2), kernels).square().sum(1).sqrt().flatten()

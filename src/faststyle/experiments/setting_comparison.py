@@ -2,14 +2,11 @@
 
 import itertools
 import json
-import logging
 import math
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
-from functools import cached_property
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -19,14 +16,17 @@ from tqdm import tqdm
 from faststyle.config import LossNetworkConfig
 from faststyle.errors import ConfigError, reading_record
 from faststyle.evaluation.judges import JUDGES, Bench, Eyes, content_error, partial_judges
+from faststyle.evaluation.painting_figures import painting_figures
+from faststyle.evaluation.sample_report import Painted, Results, disagreements, painting_table, ranking, table
 from faststyle.evaluation.sweep_sheet import label_tile
 from faststyle.experiments.application import compose_settings
 from faststyle.experiments.build import choose_loss_network, load_configured_loss_network
+from faststyle.experiments.inputs import load_style
 from faststyle.experiments.optimize import check_inputs
 from faststyle.experiments.run_optimization import Canvas, iterate, recorded
 from faststyle.experiments.schema import OptimizeConfig
 from faststyle.files import replacing
-from faststyle.imaging.images import Picture, contact_sheet, resize_to, write_picture
+from faststyle.imaging.images import Picture, contact_sheet, resize_shorter_side, resize_to, write_picture
 from faststyle.imaging.reading import read_picture
 from faststyle.losses.perceptual_loss import needed_layers
 from faststyle.modeling.loss_network import LossNetwork
@@ -34,9 +34,7 @@ from faststyle.modeling.pixels import to_image
 from faststyle.optimization import ContentTarget, Step
 from faststyle.signals import Interruption
 
-log = logging.getLogger(__name__)
-
-CLEARLY = 2.0  # standard errors of a mean difference beyond which it counts
+AWAY = "distance"  # the judge of which paintings the style takes to
 TILE = 240  # pixels, width of a picture on the sheet
 
 
@@ -86,34 +84,6 @@ class Sample:
             (photographs[i % len(photographs)], paintings[(i + i // count) % len(paintings)])
             for i in range(len(photographs) * len(paintings))
         ]
-
-
-@dataclass(frozen=True)
-class Painted:
-    """One finished picture. style_factor: by which the style weight was multiplied. figures: of the judges."""
-
-    picture: Path
-    seconds: float
-    style_factor: float
-    figures: dict[str, float]
-
-
-@dataclass
-class Results:
-    """Finished pictures: by variant, by pair, of each seed."""
-
-    painted: dict[str, dict[tuple[str, str], list[Painted]]] = field(default_factory=dict)
-
-    @cached_property
-    def pairs(self) -> list[tuple[str, str]]:
-        """Those that every variant has painted."""
-        first, *others = self.painted.values()
-        return [pair for pair in first if all(pair in other for other in others)]
-
-    def values(self, variant: str, judge: str, pairs: Sequence[tuple[str, str]] | None = None) -> NDArray[np.float64]:
-        """A figure of each pair, the mean over its seeds; judge: a key of ``JUDGES``, or a field of ``Painted``."""
-        found = [self.painted[variant][pair] for pair in (self.pairs if pairs is None else pairs)]
-        return np.array([np.mean([{**asdict(one), **one.figures}[judge] for one in seeds]) for seeds in found])
 
 
 class Comparison:
@@ -212,56 +182,26 @@ class Comparison:
             self.networks[key] = load_configured_loss_network(config, loss, lambda: torch.empty(0))
         return self.networks[key]
 
+    def paintings(self) -> dict[str, dict[str, float]]:
+        """Figures of the paintings as they are, by name: those of ``painting_figures``, and ``away``, the photographs'
+        own mean style distance to each. At the sizes of the first variant."""
+        settings = self.variants[0].settings
+        photographs = [
+            to_image(resize_shorter_side(read_picture(path), settings.image_size, name=str(path)).rgb)
+            for path in self.sample.photographs.values()
+        ]
+        figures = {}
+        for name, path in tqdm(self.sample.paintings.items(), desc="measuring", unit="painting"):
+            style = load_style(str(path), settings.style.size)
+            bench = self.bench(str(path), settings.style.size, style)
+            away = [bench(photograph, photograph)[AWAY] for photograph in photographs]
+            figures[name] = painting_figures(self.eyes.first, to_image(style.rgb)) | {"away": float(np.mean(away))}
+        return figures
+
 
 def picture_path(output: Path, variant: str, photograph: str, painting: str, seed: int) -> Path:
     """Where a picture is kept."""
     return output / "pictures" / variant / painting / f"{photograph}-{seed}.png"
-
-
-# What is said of the results.
-
-
-def table(results: Results) -> str:
-    """Formats means over the pairs as Markdown, and in brackets the standard deviations between them."""
-    columns = [*JUDGES, "style_factor", "seconds"]
-    arrows = {name: (" ↑" if judge.higher else " ↓") for name, judge in JUDGES.items()}
-    lines = [["variant", *(name.replace("_", " ") + arrows.get(name, "") for name in columns)]]
-    lines.append(["---"] * len(lines[0]))
-    for variant in results.painted:
-        values = {name: results.values(variant, name) for name in columns}
-        lines.append([variant, *(f"{each.mean():.3g} ({each.std():.2g})" for each in values.values())])
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def advantage(results: Results, judge: str, one: str, other: str) -> float:
-    """How much better ``one`` is than ``other`` on the same pairs, in standard errors of the mean difference."""
-    sign = 1 if JUDGES[judge].higher else -1
-    differences = sign * (results.values(one, judge) - results.values(other, judge))
-    if len(differences) < 2 or not differences.any():
-        return 0.0
-    return float(differences.mean() / max(differences.std(ddof=1) / math.sqrt(len(differences)), 1e-12))
-
-
-def ranking(results: Results, judge: str) -> str:
-    """The variants, the best first: ``>`` where one is clearly better than the next, ``~`` where it is not."""
-    sign = -1 if JUDGES[judge].higher else 1
-    names = sorted(results.painted, key=lambda name: sign * results.values(name, judge).mean())
-    signs = [">" if advantage(results, judge, *two) > CLEARLY else "~" for two in itertools.pairwise(names)]
-    return " ".join(word for pair in zip(names, [*signs, ""], strict=True) for word in pair).strip()
-
-
-def disagreements(results: Results) -> list[str]:
-    """A line for each two variants of which judges of the same matter clearly prefer either."""
-    lines = []
-    for about in dict.fromkeys(judge.about for judge in JUDGES.values()):
-        judges = [name for name, judge in JUDGES.items() if judge.about == about]
-        for two in itertools.combinations(results.painted, 2):
-            found = {name: advantage(results, name, *two) for name in judges}
-            first = [name for name, value in found.items() if value > CLEARLY]
-            second = [name for name, value in found.items() if value < -CLEARLY]
-            if first and second:
-                lines.append(f"{about}: {two[0]} by {', '.join(first)}; {two[1]} by {', '.join(second)}")
-    return lines
 
 
 def interested(variants: Collection[Variant], eyes: Eyes) -> list[str]:
@@ -276,12 +216,17 @@ def interested(variants: Collection[Variant], eyes: Eyes) -> list[str]:
     ]
 
 
-def describe(results: Results, variants: Collection[Variant], eyes: Eyes) -> str:
-    """The table, the rankings, where they disagree."""
+def describe(
+    results: Results, variants: Collection[Variant], eyes: Eyes, paintings: Mapping[str, Mapping[str, float]]
+) -> str:
+    """The table, the rankings, where they disagree; of several paintings (``by_painting``) those that take best."""
     lines = [table(results), "", "ranking; > is a mean difference of over two standard errors, on the same pairs"]
     lines += [f"{name:10} ({judge.about}): {ranking(results, name)}" for name, judge in JUDGES.items()]
     lines += ["", "where the judges disagree", *(disagreements(results) or ["nowhere"])]
-    return "\n".join([*lines, *interested(variants, eyes)])
+    lines += interested(variants, eyes)
+    if len(paintings) > 1:
+        lines += ["", "paintings, means over variants and photographs", painting_table(paintings, AWAY)]
+    return "\n".join(lines)
 
 
 def sheet(results: Results, sample: Sample, rows: int) -> Picture:
@@ -298,19 +243,3 @@ def _tile(name: str, path: Path) -> NDArray[np.uint8]:
     rgb = read_picture(path).rgb
     height = round(rgb.shape[0] * TILE / rgb.shape[1])
     return label_tile(resize_to(rgb, height, TILE), [name], 1, height)
-
-
-def as_plain(results: Results) -> dict[str, Any]:
-    """Converts everything for JSON."""
-    return {
-        name: {
-            "mean": {key: float(results.values(name, key).mean()) for key in (*JUDGES, "style_factor", "seconds")},
-            "pictures": [
-                {"photograph": pair[0], "painting": pair[1], "seed": seed}
-                | {"seconds": one.seconds, "style_factor": one.style_factor, **one.figures}
-                for pair in results.pairs
-                for seed, one in enumerate(found[pair])
-            ],
-        }
-        for name, found in results.painted.items()
-    }
