@@ -4,11 +4,14 @@ import json
 from pathlib import Path
 
 import pytest
+import safetensors.torch
 from PIL import Image
 
 from faststyle.commands.compare_settings import with_weights
+from faststyle.evaluation.judges import STYLE_LAYERS
 from faststyle.experiments import sections
 from faststyle.experiments.setting_comparison import Comparison
+from faststyle.modeling.loss_network import build_loss_network
 from helpers import call
 
 Capture = pytest.CaptureFixture[str]
@@ -116,3 +119,18 @@ def test_each_loss_network_comes_with_its_weights() -> None:
         *("loss_network=vgg19", "loss_network.weights=a.safetensors", "seed=1"),
         *("loss_network=compact", "loss_network.weights=default"),
     ]
+
+
+def test_resnet_paints_and_judges_where_its_weights_are_given(photos: Path, tmp_path: Path, capsys: Capture) -> None:
+    """A layer inside a stage, by its name."""
+    weights = tmp_path / "resnet50.safetensors"
+    safetensors.torch.save_file(build_loss_network("resnet50", STYLE_LAYERS["resnet50"]).state_dict(), weights)
+    own = "loss_network=resnet50 loss.content_layers=[relu1] loss.style_layers=[layer1.0.relu,layer2.1.relu]"
+    line = [*arguments(photos, tmp_path / "out"), "--resnet-weights", weights, "--paintings", photos / "0.jpg"]
+    assert call("compare-settings", *line, "--variant", "inside", own, "--variant", "default", "") == 0
+    printed = capsys.readouterr().out
+    assert "judges: compact, of covariances resnet50" in printed
+    assert "covariance is no neutral judge of inside, which minimises a part of it: layer2.1.relu" in printed
+    record = json.loads((tmp_path / "out" / "pictures" / "inside" / "0" / "4-0.json").read_text())
+    assert record["settings"]["loss"]["style_layers"] == {"layer1.0.relu": 1.0, "layer2.1.relu": 1.0}
+    assert record["settings"]["loss_network"]["weights"] == "resnet50.safetensors"

@@ -165,6 +165,7 @@ def test_other_overrides_stay(override: str) -> None:
         ("optimize", "steps", "many", "steps: Value 'many'"),
         ("optimize", "scales", 0, "scales must be from 1 to .*, found 0"),
         ("optimize", "every", 0, "every must be from 1 to .*, found 0"),
+        ("optimize", "content_error", 0.0, "content_error must be at least 0.01, found 0"),
         ("optimize", "loss.stability_weight", 1.0, "loss.stability_weight is for trainings"),
         ("optimize", "threads", -1, "threads must be from 1 to .*, found -1"),
         ("optimize", "image_size", 31, "image_size must be from 32 to .*, found 31"),
