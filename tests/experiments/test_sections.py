@@ -1,5 +1,7 @@
 """The pages of conf/comparison/: each composes to settings that differ."""
 
+import re
+
 import pytest
 
 from faststyle.config import LossNetworkConfig
@@ -10,6 +12,7 @@ from faststyle.experiments.schema import OptimizeConfig, TrainConfig
 from faststyle.experiments.sections import read_section, section_names
 from faststyle.losses.perceptual_loss import needed_layers
 from faststyle.modeling.loss_network import build_loss_network
+from helpers import ROOT
 
 KINDS = {"settings": ("optimize", OptimizeConfig), "recipes": ("train", TrainConfig)}
 
@@ -42,6 +45,11 @@ def test_every_section_composes_to_settings_that_differ(name: str) -> None:
         )
         composed.append(repr(settings))
     assert len(set(composed)) == len(composed)
+
+
+def test_the_page_of_comparisons_has_every_section() -> None:
+    text = (ROOT / "docs" / "COMPARISONS.md").read_text()
+    assert set(re.findall(r"--section (\w+)", text)) - {"NAME"} == set(section_names())
 
 
 def test_an_unknown_section_is_refused_with_those_there_are() -> None:

@@ -4,8 +4,10 @@ import itertools
 import json
 import math
 import time
+import zlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -28,11 +30,13 @@ from faststyle.experiments.schema import OptimizeConfig
 from faststyle.files import replacing
 from faststyle.imaging.images import Picture, contact_sheet, resize_shorter_side, resize_to, write_picture
 from faststyle.imaging.reading import read_picture
+from faststyle.inference.backends import BACKENDS, find_device
 from faststyle.losses.perceptual_loss import needed_layers
 from faststyle.modeling.loss_network import LossNetwork
 from faststyle.modeling.pixels import to_image
 from faststyle.optimization import ContentTarget, Step
 from faststyle.signals import Interruption
+from faststyle.training.hardware import keep_freed_memory
 
 AWAY = "distance"  # the judge of which paintings the style takes to
 TILE = 240  # pixels, width of a picture on the sheet
@@ -49,11 +53,6 @@ class Variant:
     def is_random(self) -> bool:
         """Whether a seed changes the picture."""
         return self.settings.init == "noise"
-
-    @property
-    def held(self) -> LossNetworkConfig | None:
-        """The loss network that all pictures share; None if it depends on the photograph."""
-        return None if self.settings.loss_network.normalized else self.settings.loss_network
 
 
 def compose_variant(name: str, overrides: Sequence[str]) -> Variant:
@@ -104,6 +103,7 @@ class Comparison:
         """All pictures, pair by pair; after a signal those that are finished."""
         results = Results({variant.name: {} for variant in self.variants})
         tasks = list(self.tasks())
+        keep_freed_memory()
         with tqdm(total=len(tasks), desc="painting", unit="picture") as bar:
             for variant, pair, seeds in tasks:
                 if interruption.received:
@@ -130,7 +130,12 @@ class Comparison:
             output=str(path),
             overwrite=True,
         )
-        wanted = recorded(settings) | {"held_at": self.content_error, "judges": self.signature}
+        sources = [checksum(Path(str(file))) for file in (settings.content, settings.style.image)]
+        wanted = recorded(settings) | {
+            "held_at": self.content_error,
+            "judges": self.signature,
+            "sources": sources,
+        }
         record = path.with_suffix(".json")
         if record.is_file() and path.is_file():
             with reading_record(record):
@@ -149,14 +154,14 @@ class Comparison:
 
     def paint_anew(self, settings: OptimizeConfig, variant: Variant, path: Path) -> Painted:
         inputs = check_inputs(settings)
-        canvas = Canvas(inputs, settings.color, torch.device("cpu"))
+        canvas = Canvas(inputs, settings.color, torch.device(find_device(settings.device, [BACKENDS["torch"]])))
         torch.manual_seed(settings.seed)
         photograph = to_image(inputs.photograph.rgb)
         measure = content_error(self.eyes)
 
         def judged(step: Step) -> float:
             with torch.no_grad():
-                return measure(step.image, canvas.content)
+                return measure(step.image.cpu(), canvas.content.cpu())
 
         target = None if self.content_error is None else ContentTarget(self.content_error, judged)
         started = time.perf_counter()
@@ -174,8 +179,9 @@ class Comparison:
         return self.benches[key]
 
     def network(self, variant: Variant) -> LossNetwork | None:
-        config, loss = variant.held, variant.settings.loss
-        if config is None:
+        """The loss network of all the variant's pictures; None if it depends on the photograph."""
+        config, loss = variant.settings.loss_network, variant.settings.loss
+        if config.normalized:
             return None
         key = config, tuple(needed_layers(loss, config.architecture))
         if key not in self.networks:
@@ -197,6 +203,12 @@ class Comparison:
             away = [bench(photograph, photograph)[AWAY] for photograph in photographs]
             figures[name] = painting_figures(self.eyes.first, to_image(style.rgb)) | {"away": float(np.mean(away))}
         return figures
+
+
+@cache
+def checksum(path: Path) -> int:
+    """Of a file, which may change though its name does not."""
+    return zlib.crc32(path.read_bytes())
 
 
 def picture_path(output: Path, variant: str, photograph: str, painting: str, seed: int) -> Path:
@@ -230,12 +242,12 @@ def describe(
 
 
 def sheet(results: Results, sample: Sample, rows: int) -> Picture:
-    """A row for each of the first pairs: the photograph, the painting, what each variant made of them."""
+    """A row for each of the first pairs: the photograph, what each variant made of it, the painting."""
     tiles = []
     for photograph, painting in results.pairs[:rows]:
-        sources = {photograph: sample.photographs[photograph], painting: sample.paintings[painting]}
-        sources |= {name: found[photograph, painting][0].picture for name, found in results.painted.items()}
-        tiles.append([_tile(name, path) for name, path in sources.items()])
+        made = [(name, found[photograph, painting][0].picture) for name, found in results.painted.items()]
+        ends = (photograph, sample.photographs[photograph]), (painting, sample.paintings[painting])
+        tiles.append([_tile(name, path) for name, path in (ends[0], *made, ends[1])])
     return contact_sheet(tiles)
 
 
