@@ -66,8 +66,18 @@ def test_the_figure_that_ranks_as_a_judge_does() -> None:
     assert paintings["y"]["distance"] == pytest.approx(0.3)
     assert paintings.keys() == {"x", "y"}  # nothing was painted of z
     lines = painting_table(paintings, "distance").splitlines()
-    assert [line.split(" | ")[0] for line in lines[2:4]] == ["| y", "| x"]
-    assert lines[-1] == "rank correlation with distance: texture -1.00"
+    assert [line.split(" | ")[0] for line in lines[2:]] == ["| y", "| x"]  # too few for more
+    more = {str(i): {"texture": 1 - 0.1 * i, "distance": 0.1 * i} for i in range(5)}
+    assert painting_table(more, "distance").splitlines()[-1] == "rank correlation with distance: texture -1.00"
+
+
+def test_of_few_pairs_nothing_is_clear() -> None:
+    found = results(a={"gram": (0.3, 0.01)}, b={})
+    assert comparison.advantage(found, "gram", "a", "b") > 2
+    for pairs in found.painted.values():
+        for pair in PAIRS[4:]:
+            del pairs[pair]
+    assert comparison.advantage(Results(found.painted), "gram", "a", "b") == 0
 
 
 def test_rank_correlation() -> None:

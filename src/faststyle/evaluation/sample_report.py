@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from faststyle.evaluation.judges import JUDGES
 
 CLEARLY = 2.0  # standard errors of a mean difference beyond which it counts
+LEAST = 5  # pairs, or paintings, of which less can be said
 
 
 @dataclass(frozen=True)
@@ -57,10 +58,11 @@ def table(results: Results) -> str:
 
 
 def advantage(results: Results, judge: str, one: str, other: str) -> float:
-    """How much better ``one`` is than ``other`` on the same pairs, in standard errors of the mean difference."""
+    """How much better ``one`` is than ``other`` on the same pairs, in standard errors of the mean difference. 0 of
+    less than ``LEAST`` pairs."""
     sign = 1 if JUDGES[judge].higher else -1
     differences = sign * (results.values(one, judge) - results.values(other, judge))
-    if len(differences) < 2 or not differences.any():
+    if len(differences) < LEAST or not differences.any():
         return 0.0
     return float(differences.mean() / max(differences.std(ddof=1) / math.sqrt(len(differences)), 1e-12))
 
@@ -123,15 +125,17 @@ def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def painting_table(paintings: Mapping[str, Mapping[str, float]], predicted: str) -> str:
     """Formats ``by_painting`` as Markdown, the best by the judge ``predicted`` first, and how far each of the other
-    figures ranks the paintings as that judge does."""
+    figures ranks ``LEAST`` or more paintings as that judge does."""
     names = list(next(iter(paintings.values())))
     lines = [["painting", *names], ["---"] * (len(names) + 1)]
     for painting, row in sorted(paintings.items(), key=lambda item: item[1][predicted]):
         lines.append([painting, *(f"{value:.3g}" for value in row.values())])
+    table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    if len(paintings) < LEAST:
+        return table
     judged = [row[predicted] for row in paintings.values()]
     ranks = {name: rank_correlation([row[name] for row in paintings.values()], judged) for name in names}
     shown = ", ".join(f"{name} {value:+.2f}" for name, value in ranks.items() if name not in JUDGES)
-    table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
     return f"{table}\nrank correlation with {predicted}: {shown}"
 
 

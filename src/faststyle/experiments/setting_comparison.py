@@ -161,7 +161,7 @@ class Comparison:
 
         def judged(step: Step) -> float:
             with torch.no_grad():
-                return measure(step.image.cpu(), canvas.content.cpu())
+                return measure(to_image(canvas.finish(step.image).rgb), photograph)
 
         target = None if self.content_error is None else ContentTarget(self.content_error, judged)
         started = time.perf_counter()
