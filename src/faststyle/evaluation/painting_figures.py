@@ -20,6 +20,14 @@ def texture(network: LossNetwork, painting: Tensor) -> float:
     return sum(shares) / len(shares)
 
 
+def variety(network: LossNetwork, painting: Tensor) -> float:
+    """In how many directions the features vary, as a share of their channels, in [0, 1]: tr(C)^2 / (n |C|^2) of each
+    covariance matrix C of n channels. Mean over the layers and scales of ``StyleDistance``."""
+    covariances = [cov for _, cov, _ in StyleDistance(network, painting).painting]
+    shares = [(c.trace().square() / c.square().sum().clamp_min(TINY)).item() / len(c) for c in covariances]
+    return sum(shares) / len(shares)
+
+
 def contrast(network: LossNetwork, painting: Tensor) -> float:
     """Standard deviation of the luminance, in [0, 1/2]."""
     return luminance(painting).std(correction=0).item()
@@ -32,6 +40,7 @@ def detail(network: LossNetwork, painting: Tensor) -> float:
 
 # by name, of the loss network and the painting, (1, 3, H, W) in [0, 1]
 PAINTING_FIGURES: dict[str, Callable[[LossNetwork, Tensor], float]] = {
+    "variety": variety,
     "texture": texture,
     "contrast": contrast,
     "detail": detail,
