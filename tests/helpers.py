@@ -48,6 +48,7 @@ def make_loss(**changes: Any) -> LossConfig:
         "tv_weight": 0.0,
         "checkerboard_weight": 0.0,
         "stability_weight": 0.0,
+        "patch_stride": 2,
         "statistic": "gram",
         "style_scales": 1,
         "normalize": "relative",

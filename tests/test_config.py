@@ -71,7 +71,7 @@ def test_it_loads_neither_torch_nor_numpy() -> None:
     [
         ({"statistic": "mean"}, "loss.statistic must be one of moments, gram, covariance, found 'mean'"),
         ({"style_scales": 0}, "loss.style_scales must be from 1 to .*, found 0"),
-        ({"normalize": "none"}, "loss.normalize must be one of relative, paper, found 'none'"),
+        ({"normalize": "none"}, "loss.normalize must be one of relative, paper, neuart, found 'none'"),
         ({"content_weight": -1.0}, "loss.content_weight must be at least 0, found -1.0"),
         ({"tv_weight": float("nan")}, "loss.tv_weight must be at least 0, found nan"),
         ({"style_weight": float("inf")}, "loss.style_weight must be at least 0, found inf"),

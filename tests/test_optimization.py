@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,20 +11,32 @@ from torch import Tensor
 
 from faststyle.errors import ConfigError, NonFiniteLossError
 from faststyle.evaluation.metrics import build_measure
+from faststyle.experiments.schema import balanced_loss
+from faststyle.imaging.images import resize_shorter_side
+from faststyle.imaging.reading import read_picture
+from faststyle.imaging.sample_photos import sample_photograph
 from faststyle.losses.perceptual_loss import PerceptualLoss, Region
+from faststyle.modeling.pixels import to_image
 from faststyle.optimization import (
+    FACTORS,
     INITS,
+    MOST_AT_ONCE,
     OPTIMIZERS,
+    ContentTarget,
     Step,
     cover,
     optimize,
     optimize_pyramid,
+    optimize_to,
     pyramid,
     region_at,
     resize,
+    retuned,
 )
+from faststyle.resources import ROOT
 from helpers import make_loss
 
+PAINTING = ROOT / "paintings" / "brush_strokes.jpg"
 CONTENT = torch.rand(1, 3, 40, 48, generator=torch.Generator().manual_seed(1))
 STYLE = torch.rand(1, 3, 64, 40, generator=torch.Generator().manual_seed(2)) * 0.4
 
@@ -169,3 +182,51 @@ def test_a_smaller_region_keeps_its_masks() -> None:
     torch.testing.assert_close(region.style_mask, torch.ones(1, 1, 38, 32))
     assert region.mask is None
     assert region_at(region, 1) is region
+
+
+def small_picture(path: Path) -> Tensor:
+    return to_image(resize_shorter_side(read_picture(path), 64, name=path.name).rgb)
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_the_style_weight_moves_until_the_content_error_is_as_asked(optimizer: str) -> None:
+    settings: dict[str, Any] = {"optimizer": optimizer, "learning_rate": None}
+    content, style = (small_picture(path) for path in (sample_photograph("astronaut"), PAINTING))
+    measure = build_measure("compact", style, balanced_loss(), weights="default", style_weight=10).objective
+    *_, free = optimize(measure, content, content, steps=40, **settings)
+    for error in (free.losses["content_loss"] * share for share in (0.6, 1.2)):
+        steps = list(optimize_to(measure, content, content, ContentTarget(error), steps=40, **settings))
+        assert [step.number for step in steps] == list(range(41))
+        assert steps[-1].losses["content_loss"] == pytest.approx(error, rel=0.15)
+        assert (steps[-1].style_factor < 1) == (error < free.losses["content_loss"])
+        fixed = [step.style_factor for step in steps[30:]]
+        assert len(set(fixed[1:])) == 1  # it ends with the weight at rest
+
+
+def test_a_content_target_counts_at_the_full_size_only(measure: PerceptualLoss) -> None:
+    target = ContentTarget(0.3, lambda step: float(step.image.mean()))
+    steps = list(
+        optimize_pyramid(
+            lambda scale: measure,
+            CONTENT.repeat(1, 1, 2, 2),
+            STYLE,
+            init="content",
+            scales=2,
+            steps=8,
+            optimizer="lbfgs",
+            learning_rate=None,
+            target=target,
+        )
+    )
+    assert [step.number for step in steps] == list(range(17))
+    assert {step.style_factor for step in steps[:9]} == {1.0}
+    assert {step.style_factor for step in steps} != {1.0}
+
+
+def test_retuning_keeps_within_bounds() -> None:
+    assert retuned(1.0, 1.0, 1) == 1
+    assert retuned(1.0, 0.9, 1) == pytest.approx(0.9**3)
+    assert retuned(1.0, 0.9, 5) == pytest.approx(0.9)
+    assert retuned(1.0, 100.0, 1) == MOST_AT_ONCE
+    assert retuned(FACTORS[0], 0.01, 1) == FACTORS[0]
+    assert retuned(FACTORS[1], 100.0, 1) == FACTORS[1]

@@ -19,7 +19,7 @@ MOST_THREADS = 1024
 POOLINGS = ("max", "average")
 
 STATISTICS = ("moments", "gram", "covariance")  # of the style loss
-NORMALIZATIONS = ("relative", "paper")
+NORMALIZATIONS = ("relative", "paper", "neuart")
 ALWAYS_MEASURED = ("content", "style")  # whatever their weights
 LAYER_TERMS = (*ALWAYS_MEASURED, "histogram", "patch")  # the terms of a loss that have layers
 TERMS = (*LAYER_TERMS, "tv", "checkerboard")
@@ -43,7 +43,8 @@ class LossConfig:
     content_weight, style_weight, ...: of the terms. Content and style are always measured, histograms and patches only
     where they have a weight. statistic: of the style loss, one of ``STATISTICS``. style_scales: sizes at which the
     terms of style compare, each half of the one before. stability_weight: in training, of how far the painting changes
-    where the photograph hardly does. normalize: ``relative`` errors, or the ``paper``'s own sums.
+    where the photograph hardly does. patch_stride: positions from one neural patch to the next. normalize:
+    ``relative`` errors, the ``paper``s' own sums, or ``neuart``'s.
 
     Raises ``ConfigError`` on an unknown name, a negative weight or a used term without layers.
     """
@@ -59,12 +60,14 @@ class LossConfig:
     tv_weight: float
     checkerboard_weight: float
     stability_weight: float
+    patch_stride: int
     statistic: str
     style_scales: int
     normalize: str
 
     def __post_init__(self) -> None:
         between("loss.style_scales", self.style_scales, 1, 8)
+        between("loss.patch_stride", self.patch_stride, 1, 8)
         one_of("loss.statistic", self.statistic, STATISTICS)
         one_of("loss.normalize", self.normalize, NORMALIZATIONS)
         for term, weight in (*self.weights.items(), ("stability", self.stability_weight)):
@@ -193,8 +196,9 @@ class Recipe:
     init: str | None
 
     def __post_init__(self) -> None:
-        if self.loss.normalize == "paper" and any(style.content_error is not None for style in self.styles):
-            raise ConfigError("content_error needs relative errors: with loss.normalize=paper set content_error=null")
+        sums = self.loss.normalize
+        if sums != "relative" and any(style.content_error is not None for style in self.styles):
+            raise ConfigError(f"content_error needs relative errors: with loss.normalize={sums} set content_error=null")
         between("strength", self.strength, 0, 1)
         one_of("tune", self.tune, TUNES)
 

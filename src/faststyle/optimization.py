@@ -1,8 +1,10 @@
 """Image optimisation (Gatys, Ecker & Bethge 2016): one picture's pixels are optimised under a ``PerceptualLoss``."""
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -28,6 +30,9 @@ OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "adam": partial(torch.optim.Adam, lr=0.05, betas=(0.9, 0.99)),
 }
 NOISE = 0.1  # standard deviation around mid-grey
+RETUNINGS = 8  # of the style weight, evenly over the first three quarters of the steps
+MOST_AT_ONCE = 3.0  # by which a retuning multiplies or divides it
+FACTORS = (1e-4, 1e4)  # of it, in all
 
 INITS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "content": lambda content, style: content,
@@ -38,11 +43,23 @@ INITS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 
 @dataclass(frozen=True)
 class Step:
-    """One iteration: its number, its losses by name, and the picture that has them, (1, 3, H, W) in [0, 1]."""
+    """One iteration: its number, its losses by name, and the picture that has them, (1, 3, H, W) in [0, 1].
+
+    style_factor: what the weights of the terms of style are multiplied by.
+    """
 
     number: int
     losses: dict[str, float]
     image: Tensor
+    style_factor: float = 1.0
+
+
+@dataclass(frozen=True)
+class ContentTarget:
+    """The content error that the picture shall have. measure: finds it; as it stands, that of the loss itself."""
+
+    error: float
+    measure: Callable[[Step], float] = lambda step: step.losses["content_loss"]
 
 
 def optimize_pyramid(
@@ -55,11 +72,13 @@ def optimize_pyramid(
     steps: int,
     optimizer: str,
     learning_rate: float | None,
+    target: ContentTarget | None = None,
 ) -> Iterator[Step]:
     """Coarse to fine: ``steps`` iterations at each of ``pyramid``'s sizes, each from the result of the one before.
 
     build_loss: the loss for pictures at a share (0 to 1) of their full size. init: where the coarsest starts, a key of
-    ``INITS``. Yields, and raises, as ``optimize`` does; the numbers run on, and step 0 is the coarsest's only.
+    ``INITS``. target: see ``optimize_to``; at the full size only. Yields, and raises, as ``optimize`` does; the numbers
+    run on, and step 0 is the coarsest's only.
     """
     one_of("init", init, INITS)
     image: Tensor | None = None
@@ -67,23 +86,66 @@ def optimize_pyramid(
         small = resize(content, height, width)
         image = INITS[init](small, style) if image is None else resize(image, height, width)
         loss = build_loss(height / content.shape[-2])
-        for step in optimize(loss, small, image, optimizer=optimizer, learning_rate=learning_rate, steps=steps):
+        settings: dict[str, Any] = {"optimizer": optimizer, "learning_rate": learning_rate, "steps": steps}
+        full = (height, width) == content.shape[-2:]
+        found = optimize_to(loss, small, image, target, **settings) if target and full else None
+        for step in found or optimize(loss, small, image, **settings):
             image = step.image
             if step.number or not level:
                 yield replace(step, number=level * steps + step.number)
 
 
+def optimize_to(
+    loss: PerceptualLoss,
+    content: Tensor,
+    start: Tensor,
+    target: ContentTarget,
+    *,
+    optimizer: str,
+    learning_rate: float | None,
+    steps: int,
+) -> Iterator[Step]:
+    """``optimize`` that multiplies the style weight ``RETUNINGS`` times on its way, so that the picture ends with the
+    target's content error, as near as the steps allow. After each the optimiser starts anew from the picture."""
+    bounds = sorted({round(0.75 * steps * i / RETUNINGS) for i in range(RETUNINGS + 1)} | {steps})
+    last = Step(0, {}, start)
+    for count, (begin, end) in enumerate(pairwise(bounds)):
+        if count:
+            factor = retuned(last.style_factor, target.error / max(target.measure(last), 1e-6), count)
+            last = replace(last, style_factor=factor)
+        settings: dict[str, Any] = {"optimizer": optimizer, "learning_rate": learning_rate, "steps": end - begin}
+        for step in optimize(loss, content, last.image, style_factor=last.style_factor, **settings):
+            last = step
+            if step.number or not begin:
+                yield replace(step, number=begin + step.number)
+
+
+def retuned(factor: float, wanted: float, count: int) -> float:
+    """The style weight's next factor, the ``count``-th from 1, where the content error should be ``wanted`` times what
+    it is. At first the third power of that, since the error grows slowly with the weight; then less and less, since it
+    swings each time that the optimiser starts anew."""
+    change = min(max(math.pow(wanted, 6 / (1 + count)), 1 / MOST_AT_ONCE), MOST_AT_ONCE)
+    return min(max(factor * change, FACTORS[0]), FACTORS[1])
+
+
 def optimize(
-    loss: PerceptualLoss, content: Tensor, start: Tensor, *, optimizer: str, learning_rate: float | None, steps: int
+    loss: PerceptualLoss,
+    content: Tensor,
+    start: Tensor,
+    *,
+    optimizer: str,
+    learning_rate: float | None,
+    steps: int,
+    style_factor: float = 1.0,
 ) -> Iterator[Step]:
     """Yields ``start`` as step 0, then the picture after each of ``steps`` iterations.
 
     content, start: (1, 3, H, W) in [0, 1]. optimizer: ``lbfgs``, with a line search, or ``adam``; learning_rate: None
-    is its usual one. Raises ``ConfigError`` on another optimiser, ``NonFiniteLossError`` in place of a step whose loss
-    is not finite.
+    is its usual one. style_factor: of the weights of all terms of style. Raises ``ConfigError`` on another optimiser,
+    ``NonFiniteLossError`` in place of a step whose loss is not finite.
     """
     one_of("optimizer", optimizer, OPTIMIZERS)
-    objective = _Objective(loss, content, start)
+    objective = _Objective(loss, content, start, style_factor)
     settings = {} if learning_rate is None else {"lr": learning_rate}
     algorithm = OPTIMIZERS[optimizer]([objective.pixels], **settings)
     for number in range(steps + 1):
@@ -95,14 +157,15 @@ def optimize(
             raise NonFiniteLossError(
                 f"the loss is not finite at step {number}: lower learning_rate or the loss weights"
             )
-        yield Step(number, losses, objective.pixels.detach().clamp(0, 1))
+        yield Step(number, losses, objective.pixels.detach().clamp(0, 1), style_factor)
 
 
 class _Objective:
     """The loss of the pixels, with its gradient. Remembers the last pixels, since L-BFGS asks for them again."""
 
-    def __init__(self, loss: PerceptualLoss, content: Tensor, start: Tensor) -> None:
+    def __init__(self, loss: PerceptualLoss, content: Tensor, start: Tensor, style_factor: float) -> None:
         self.loss = loss
+        self.style_factors = None if style_factor == 1 else content.new_full((1,), style_factor)
         self.target = loss.content_features(content)
         self.pixels = start.clone(memory_format=torch.contiguous_format).requires_grad_()
         self.losses: dict[str, Tensor] = {}
@@ -114,7 +177,7 @@ class _Objective:
             self.pixels.grad = None
             with torch.enable_grad():
                 image = _Clamp.apply(self.pixels).contiguous(memory_format=torch.channels_last)
-                losses = self.loss(image, self.target)
+                losses = self.loss(image, self.target, style_factors=self.style_factors)
             losses["loss"].backward()
             self.losses = {name: value.detach() for name, value in losses.items()}
         return self.losses["loss"].item()

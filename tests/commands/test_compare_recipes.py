@@ -73,6 +73,7 @@ def test_a_table_a_sheet_and_all_figures(
     [
         (["--recipe", "one", "seed=2"], "--recipe needs names that differ"),
         (["--recipe", "a/b", ""], "--recipe needs names that differ"),
+        (["--section", "start"], "--section start: faststyle compare-settings compares these"),
         (["--cpu-seconds", 0], "argument --cpu-seconds: must be from 1 to"),
         (["--paintings", "nowhere.jpg"], "no picture nowhere.jpg"),
         (
@@ -99,3 +100,11 @@ def test_a_painting_is_not_replaced_by_its_sheet(photos: Path, tmp_path: Path, c
 
 def test_the_default_paintings_are_there() -> None:
     assert all(path.is_file() for path in PAINTINGS)
+
+
+def test_a_section_is_its_recipes(asked: list[tuple[list[str], int]], photos: Path, tmp_path: Path) -> None:
+    line = arguments(photos, tmp_path / "out")[6:]  # without recipes
+    assert call("compare-recipes", "--section", "upsampling", *line, "--paintings", photos / "0.jpg") == 0
+    modes = {word for overrides, _ in asked for word in overrides if word.startswith("network.upsample=")}
+    assert len(modes) == 4
+    assert call("compare-recipes", *line) == 2

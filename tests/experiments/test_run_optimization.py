@@ -175,3 +175,14 @@ def test_a_loss_that_is_not_finite_leaves_the_last_picture(folder: Path, monkeyp
     with pytest.raises(NonFiniteLossError, match="not finite at step 2"):
         run(folder)
     assert (read_picture(folder / "run" / "stylized.png").rgb != PHOTO).any()
+
+
+def test_a_content_error_is_held(folder: Path) -> None:
+    """By the loss's own measure, as in training; as far as steps allow."""
+    ends = {}
+    for error in ("null", 0.05, 0.15):
+        run(folder, "steps=40", f"content_error={error}")
+        ends[error] = record(folder)["losses"][-1]["content_loss"]
+    assert record(folder)["settings"]["content_error"] == 0.15
+    assert ends[0.05] < ends[0.15]
+    assert abs(ends[0.05] - 0.05) < abs(ends["null"] - 0.05)

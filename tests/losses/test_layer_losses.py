@@ -59,6 +59,42 @@ def test_papers_sums() -> None:
     torch.testing.assert_close(style, (g - a).square().sum()[None] / (4 * n**2 * m**2))
 
 
+# N = 2 filters at M = 2 positions, after a ReLU. By hand: |F - P|^2 = 1 + 4 + 1 = 6, |P|^2 = 8. Sums over positions:
+# Gram matrices ((5, 2), (2, 1)) and ((4, 0), (0, 4)), 18 apart; covariances all 1/2 and ((2, -2), (-2, 2)), 17 apart;
+# means (3/2, 1/2) and (1, 1), 1/2 apart. In order the filters are 1 and 1 apart. The one patch is three equal rows,
+# whose last column is there twice: (1 + 4 + 1 + 1) x 3 = 21 apart; P's has (4 + 4 + 4) x 3 = 36.
+F = torch.tensor([[1.0, 2.0], [0.0, 1.0]]).view(1, 2, 1, 2)
+P = torch.tensor([[0.0, 2.0], [2.0, 0.0]]).view(1, 2, 1, 2)
+BY_HAND: dict[type[ContentLoss] | type[StyleTerm], dict[str, float]] = {
+    ContentLoss: {"paper": 6 / 2, "neuart": 6, "relative": 6 / 8},
+    GramLoss: {"paper": 18 / (4 * 4 * 4), "neuart": 18 / (4 * 4 * 4), "relative": 18 / 32},
+    CovarianceLoss: {"paper": 17 / (4 * 4 * 4), "neuart": 17 / (4 * 4 * 4), "relative": 17 / 16},
+    MomentsLoss: {
+        "paper": 17 / 64 + 0.5 / 2,
+        "neuart": 17 / 64 + 0.5 / 2,
+        "relative": (17 / 16 + 0.5 / 2) / 2,
+    },
+    HistogramLoss: {"paper": 2, "neuart": 2, "relative": 2 / 8},
+    PatchLoss: {"paper": 21, "neuart": 21, "relative": 21 / 36},
+}
+
+
+@pytest.mark.parametrize("kind", BY_HAND)
+@pytest.mark.parametrize("normalize", NORMALIZATIONS)
+def test_the_papers_sums_by_hand(kind: type[ContentLoss] | type[StyleTerm], normalize: str) -> None:
+    if issubclass(kind, ContentLoss):
+        error = kind({"a": 1.0}, normalize)({"a": F}, {"a": P})
+    else:
+        error = kind({"a": 1.0}, {"a": P}, normalize)({"a": F})
+    assert error.tolist() == pytest.approx([BY_HAND[kind][normalize]])
+
+
+def test_papers_sums_add_layers_relative_errors_average_them() -> None:
+    for normalize, expected in (("paper", 2 * 6 / 2), ("neuart", 2 * 6), ("relative", 6 / 8)):
+        loss = ContentLoss({"a": 1.0, "b": 1.0}, normalize)
+        assert loss({"a": F, "b": F}, {"a": P, "b": P}).tolist() == pytest.approx([expected])
+
+
 def test_moments_are_means_and_covariances_apart() -> None:
     f, p = torch.randn(1, 3, 4, 5) + 1, torch.randn(1, 3, 4, 5)
     ours, theirs = (x.flatten(2)[0] for x in (f, p))
@@ -182,3 +218,12 @@ def test_patch_loss_on_features_smaller_than_a_patch() -> None:
     plain, masked = (PatchLoss({"a": 1.0}, features(1, 2, 2), "relative", some, some) for some in (None, mask))
     assert plain(features(1, 1, 2)).isfinite()
     torch.testing.assert_close(masked(features(1, 1, 2)), plain(features(1, 1, 2)))
+
+
+def test_stride_1_compares_every_patch() -> None:
+    style, x = torch.rand(1, 3, 7, 7), torch.rand(1, 3, 7, 7)
+    patches, wanted = (torch.nn.functional.unfold(each, 3)[0] for each in (x, style))
+    nearest = wanted[:, (torch.nn.functional.normalize(wanted, dim=0).T @ patches).argmax(0)]
+    loss = PatchLoss({"a": 1.0}, {"a": style}, "paper", stride=1)
+    torch.testing.assert_close(loss({"a": x}), (patches - nearest).square().sum()[None])
+    assert loss({"a": x}) > PatchLoss({"a": 1.0}, {"a": style}, "paper")({"a": x})

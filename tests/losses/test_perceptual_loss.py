@@ -375,7 +375,7 @@ def test_the_loss_takes_the_networks_own_layers(vgg: LossNetwork) -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"normalize": "l2"}, "loss.normalize must be one of relative, paper, found 'l2'"),
+        ({"normalize": "l2"}, "loss.normalize must be one of relative, paper, neuart, found 'l2'"),
         ({"statistic": "mean"}, "loss.statistic must be one of moments, gram, covariance, found 'mean'"),
         ({"patch_weight": 1.0, "patch_layers": {}}, "loss.patch_layers needs a layer with a positive weight"),
         ({"histogram_weight": -1.0}, "loss.histogram_weight must be at least 0, found -1.0"),

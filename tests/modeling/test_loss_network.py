@@ -28,6 +28,7 @@ from faststyle.modeling.loss_network import (
     choose_architecture,
     load_loss_network,
     nearest_layer,
+    resnet_layers,
     vgg_layers,
 )
 from faststyle.modeling.pixels import to_image
@@ -59,16 +60,41 @@ def test_vgg_equals_torchvisions(architecture: str) -> None:
 
 
 def test_resnet_equals_torchvisions() -> None:
-    ours = build_loss_network("resnet50", ["conv1", "relu1", "layer1", "layer4"])
+    ours = build_loss_network("resnet50", ["conv1", "relu1", "layer1", "layer2.1.relu", "layer4"])
     reference = reference_with(ours, torchvision.models.resnet50)
     with torch.no_grad():
         conv1 = reference.conv1(normalize(IMAGES))
         relu1 = reference.relu(reference.bn1(conv1.clone()))
         layer1 = reference.layer1(reference.maxpool(relu1))
+        inside = reference.layer2[1](reference.layer2[0](layer1))
         layer4 = reference.layer4(reference.layer3(reference.layer2(layer1)))
     features = ours(IMAGES)
-    for name, value in {"conv1": conv1, "relu1": relu1, "layer1": layer1, "layer4": layer4}.items():
+    found = {"conv1": conv1, "relu1": relu1, "layer1": layer1, "layer2.1.relu": inside, "layer4": layer4}
+    for name, value in found.items():
         torch.testing.assert_close(features[name], value)
+
+
+def test_resnet_layer_by_layer_down_to_a_gradient() -> None:
+    """Every block of every stage has its name, is cut where it ends, and gives a style loss a gradient."""
+    names = list(resnet_layers())
+    blocks = [name for name in names if name.endswith(".relu")]
+    assert len(blocks) == 3 + 4 + 6 + 3
+    assert [blocks[0], blocks[-1], names[-1]] == ["layer1.0.relu", "layer4.2.relu", "layer4"]
+    whole = build_loss_network("resnet50", names)
+    features = whole(IMAGES)
+    assert list(features) == names
+    for stage, last in (("layer1", 2), ("layer2", 3), ("layer3", 5), ("layer4", 2)):
+        torch.testing.assert_close(features[stage], features[f"{stage}.{last}.relu"])
+    for name in blocks:
+        image = IMAGES[:1].clone().requires_grad_()
+        loss = GramLoss({name: 1.0}, {name: features[name][1:]}, "relative")
+        (gradient,) = torch.autograd.grad(loss(whole(image, layers=[name])).sum(), image)
+        assert gradient.isfinite().all()
+        assert gradient.abs().sum() > 0
+    cut = build_loss_network("resnet50", ["layer2.1.relu"])
+    assert list(cut.stages())[-1][0] == "layer2.1.relu"
+    assert {name.split(".")[0] for name in cut.state_dict()} == {"conv1", "bn1", "layer1", "layer2"}
+    assert not any(name.startswith("layer2.2") for name in cut.state_dict())
 
 
 # The contract of a loss network: each check takes its name in ``ARCHITECTURES``.

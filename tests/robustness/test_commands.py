@@ -107,6 +107,7 @@ def lines(
     measured = ["--style", picture, "--images", picture, "--size=32", "--style-size=32", "--iterations=0"]
     painted = [f"content={photo}", f"style.image={photo}", "image_size=32", "style.size=32", "steps=2"]
     compared = ["--images", folder, "--cpu-seconds=1", "--size=32", "--style-size=32", "--loss-network=compact"]
+    painted_on = ["--images", picture, "--size=64", "--style-size=64", "--loss-network=compact"]
     network = [f"loss_network.weights={vgg_weights}", "loss_network=vgg19", "loss.content_layers=[relu2_1]"]
     trained = " ".join(setting for setting in train_overrides if not setting.startswith("run_dir="))
     return {
@@ -127,6 +128,7 @@ def lines(
         "benchmark beside": ["beside", "folder", "--pictures", folder, "--rounds=1"],
         "prepare-coco": ["--url=http://127.0.0.1:9/a.zip", "--cache-dir=packs"],
         "compare-recipes": ["--recipe", "a", trained, "--paintings", picture, "--data", folder, *compared],
+        "compare-settings": ["--variant", "a", "seed=1", "--steps=1", "--paintings", picture, *painted_on],
         "sweep-sheet": ["."],
         "compare-loss-networks": ["--images", folder, "--style", picture, "--weights", str(vgg_weights), "--size=32"],
     }

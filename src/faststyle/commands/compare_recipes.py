@@ -35,8 +35,9 @@ def parse(argv: list[str]) -> argparse.Namespace:
         "--data photos.zip --images photos/ --cpu-seconds 600 --output comparison",
     )
     add = parser.add_argument
-    add("--recipe", nargs=2, action="append", required=True, metavar=("NAME", "OVERRIDES"),
+    add("--recipe", nargs=2, action="append", default=[], metavar=("NAME", "OVERRIDES"),
         help="overrides of faststyle train, in quotes; init=null unless given")  # fmt: skip
+    add("--section", metavar="NAME", help="recipes of a section of docs/COMPARISONS.md: a page of conf/comparison/")
     add("--paintings", nargs="+", type=Path, default=PAINTINGS, metavar="FILE", help="default: the four in paintings/")
     add(
         "--style-size",
@@ -75,6 +76,13 @@ def check(args: argparse.Namespace) -> dict[str, Path]:
     """The photographs. Raises a ``FaststyleError`` on options that cannot work, before any work."""
     from faststyle.imaging.images import WRITERS
 
+    if args.section:
+        from faststyle.experiments.sections import read_section
+
+        section = read_section(args.section, "recipes")
+        args.recipe = [(name, f"{section.shared} {own}") for name, own in section.variants.items()] + args.recipe
+    if not args.recipe:
+        raise ConfigError("nothing to compare: give --section or --recipe")
     names = [name for name, _ in args.recipe]
     if len(set(names)) < len(names) or not all(name.isidentifier() for name in names):
         raise ConfigError(f"--recipe needs names that differ, of letters, digits and _; found {', '.join(names)}")

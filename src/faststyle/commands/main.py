@@ -38,6 +38,7 @@ COMMANDS = {
     "export": Command("write a style as one ONNX file"),
     "benchmark": Command("measure the speed on this machine", TRAINING),
     "prepare-coco": Command("download COCO 2017 and pack it for training", TRAINING),
+    "compare-settings": Command("compare settings of image optimisation on a sample", TRAINING),
     "compare-recipes": Command("train recipes for the same time and compare them", TRAINING),
     "sweep-sheet": Command("draw the runs of a multirun on one sheet"),
     "distill": Command("distil VGG-19 into the compact loss network", TRAINING),

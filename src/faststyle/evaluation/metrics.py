@@ -99,7 +99,7 @@ def evaluate_picture(stylized: Tensor, content: Tensor, measure: Measure, *, for
     )
 
 
-def _luminance(images: Tensor) -> Tensor:
+def luminance(images: Tensor) -> Tensor:
     """(1, 3, H, W) to (1, 1, H, W)."""
     return (images * images.new_tensor(LUMA)[:, None, None]).sum(1, keepdim=True)
 
@@ -108,7 +108,7 @@ def ssim(stylized: Tensor, content: Tensor) -> float:
     """Structural similarity of the luminance (Wang et al. 2004); (1, 3, H, W) in [0, 1], sides of 11 px or more."""
     from torchmetrics.functional.image import structural_similarity_index_measure  # seconds to import
 
-    index = structural_similarity_index_measure(_luminance(stylized), _luminance(content), data_range=1.0)
+    index = structural_similarity_index_measure(luminance(stylized), luminance(content), data_range=1.0)
     assert isinstance(index, Tensor)
     return index.item()
 
@@ -122,7 +122,7 @@ def checkerboard(image: Tensor) -> float:
     Patterns of these periods are what upsampling leaves (Odena et al. 2016). image: (1, 3, H, W) in [0, 1]. The
     geometric mean over the nine frequencies whose periods are 2 or 4 px, or none in one direction.
     """
-    y = _luminance(image)[0, 0]
+    y = luminance(image)[0, 0]
     height, width = y.shape
     window = torch.outer(*(torch.hann_window(n, periodic=False, device=y.device) for n in (height, width)))
     rows, columns = (max(16 * NEIGHBOURS, -(-n // 4) * 4) for n in (height, width))  # the periods fall on bins

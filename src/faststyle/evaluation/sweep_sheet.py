@@ -100,11 +100,12 @@ def sheet(runs: Sequence[Run], *, width: int, columns: int) -> Picture:
         tiles.append((resize_to(rgb, round(rgb.shape[0] * width / rgb.shape[1]), width), label))
     lines = max(len(label) for _, label in tiles)
     height = max(rgb.shape[0] for rgb, _ in tiles)
-    labelled = [_label(rgb, label, lines, height) for rgb, label in tiles]
+    labelled = [label_tile(rgb, label, lines, height) for rgb, label in tiles]
     return contact_sheet([labelled[i : i + columns] for i in range(0, len(labelled), columns)])
 
 
-def _label(rgb: NDArray[np.uint8], label: list[str], lines: int, height: int) -> NDArray[np.uint8]:
+def label_tile(rgb: NDArray[np.uint8], label: list[str], lines: int, height: int) -> NDArray[np.uint8]:
+    """The picture, uint8 (at most ``height``, W, 3), below ``lines`` lines of which the first have the label."""
     line = FONT_SIZE + 4
     canvas = Image.new("RGB", (rgb.shape[1], lines * line + height), "white")
     canvas.paste(Image.fromarray(rgb), (0, lines * line))

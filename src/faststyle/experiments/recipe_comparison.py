@@ -115,7 +115,7 @@ def compare(
     return {name: Result(training, candidates[name]) for name, training in trainings.items()}
 
 
-FIGURES = ("content_error", "style_distance", "checkerboard")
+FIGURES = ("content_error", "style_distance", "ssim", "checkerboard")
 
 
 def table(results: Mapping[str, Mapping[str, Result]], iterations: int) -> str:
@@ -123,8 +123,10 @@ def table(results: Mapping[str, Mapping[str, Result]], iterations: int) -> str:
 
     iterations: of image optimisation, at most.
     """
-    lines = ["| painting | recipe | steps | CPU s | content error | style distance | checkerboard | iterations |"]
-    lines.append("|---" * 8 + "|")
+    lines = [
+        "| painting | recipe | steps | CPU s | content error | style distance | SSIM | checkerboard | iterations |"
+    ]
+    lines.append("|---" * 9 + "|")
     for painting, recipes in results.items():
         for name, result in recipes.items():
             rows = list(result.candidate.first.values())

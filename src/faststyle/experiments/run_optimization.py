@@ -23,8 +23,9 @@ from faststyle.imaging.images import Picture, resize_to, write_picture
 from faststyle.imaging.masks import Mask, blend, resize_mask
 from faststyle.inference.backends import BACKENDS, find_device
 from faststyle.losses.perceptual_loss import PerceptualLoss, Region
+from faststyle.modeling.loss_network import LossNetwork
 from faststyle.modeling.pixels import to_image, to_pixels
-from faststyle.optimization import INITS, OPTIMIZERS, Step, optimize_pyramid, pyramid, region_at
+from faststyle.optimization import INITS, OPTIMIZERS, ContentTarget, Step, optimize_pyramid, pyramid, region_at
 from faststyle.signals import Interruption
 from faststyle.training.hardware import device_name, keep_freed_memory
 
@@ -58,7 +59,7 @@ def run_optimization(settings: OptimizeConfig, inputs: Inputs) -> Path:
     for name in ("content", "style"):
         log.info("%s loss %.4g -> %.4g", name, history[0][f"{name}_loss"], history[-1][f"{name}_loss"])
     record = {
-        "settings": _recorded(settings),
+        "settings": recorded(settings),
         "seconds": round(seconds, 1),
         "device": device_name(device),
         "evaluation": measure_result(measure, canvas, result),
@@ -97,7 +98,7 @@ def _iterate(
     return history, result
 
 
-def _recorded(settings: OptimizeConfig) -> dict[str, Any]:
+def recorded(settings: OptimizeConfig) -> dict[str, Any]:
     """What determines the result; files without their folders."""
     record = {key: value for key, value in asdict(settings).items() if key not in NOT_RECORDED}
     record["content"] = file_name(settings.content)
@@ -146,10 +147,20 @@ def _mask_tensor(mask: Mask | None, device: torch.device) -> Tensor | None:
     return None if mask is None else torch.tensor(mask, device=device)[None, None] / 255
 
 
-def iterate(settings: OptimizeConfig, canvas: Canvas) -> Iterator[Step]:
-    """Runs ``optimize_pyramid`` with these settings."""
-    loss_network = load_configured_loss_network(settings.loss_network, settings.loss, lambda: canvas.content)
+def iterate(
+    settings: OptimizeConfig,
+    canvas: Canvas,
+    *,
+    loss_network: LossNetwork | None = None,
+    target: ContentTarget | None = None,
+) -> Iterator[Step]:
+    """Runs ``optimize_pyramid`` with these settings. loss_network: in place of loading theirs. target: of the content
+    error, in place of theirs."""
+    if loss_network is None:
+        loss_network = load_configured_loss_network(settings.loss_network, settings.loss, lambda: canvas.content)
     loss_network = loss_network.to(canvas.content.device)
+    if target is None and settings.content_error is not None:
+        target = ContentTarget(settings.content_error)
 
     def build_loss(scale: float) -> PerceptualLoss:
         regions = [region_at(region, scale) for region in canvas.regions]
@@ -164,6 +175,7 @@ def iterate(settings: OptimizeConfig, canvas: Canvas) -> Iterator[Step]:
         steps=settings.steps,
         optimizer=settings.optimizer,
         learning_rate=settings.learning_rate,
+        target=target,
     )
 
 

@@ -23,7 +23,7 @@ from faststyle.config import (
     PolicyConfig,
     StyleConfig,
 )
-from faststyle.errors import ConfigError, between, one_of
+from faststyle.errors import ConfigError, at_least, between, one_of
 from faststyle.experiments.launch import run_name
 from faststyle.experiments.styles import several_styles, with_styles
 from faststyle.imaging.color import MODES
@@ -178,6 +178,7 @@ class OptimizeConfig:
     optimizer: str
     learning_rate: float | None
     steps: int
+    content_error: float | None
     scales: int
     color: str
     regions: list[RegionConfig]
@@ -200,6 +201,10 @@ class OptimizeConfig:
         between("seed", self.seed, 0, MOST_SEED)
         check_threads("threads", self.threads)
         one_of("color", self.color, MODES)
+        if self.content_error is not None:
+            at_least("content_error", self.content_error, 0.01)
+            if self.loss.normalize != "relative":
+                raise ConfigError(f"content_error needs relative errors, found loss.normalize={self.loss.normalize}")
         if self.loss.stability_weight:
             raise ConfigError("loss.stability_weight is for trainings")
         if self.learning_rate is not None and not self.learning_rate > 0:

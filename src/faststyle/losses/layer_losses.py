@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 TINY = 1e-12  # keeps a relative error finite on an all-zero target
 PATCH = 3  # side of a neural patch, as in Li & Wand
-PATCH_STRIDE = 2  # theirs is 1, for 16 times the work
+PATCH_STRIDE = 2  # unless another is asked for; theirs is 1, for 16 times the work
 PATCHES_AT_ONCE = 4096  # patches: bounds the memory of their scores
 
 
@@ -86,7 +86,7 @@ def sum_of_squares(x: Tensor) -> Tensor:
 
 
 class LayerLoss(nn.Module):
-    """One error for each layer: their weighted mean over layers (relative), or weighted sum (paper), by picture."""
+    """One error for each layer: their weighted mean over layers (relative), or weighted sum, by picture."""
 
     def __init__(self, layers: Mapping[str, float], normalize: str) -> None:
         super().__init__()
@@ -103,8 +103,12 @@ class ContentLoss(LayerLoss):
     """Squared distance of features to a target's.
 
     relative: mean over layers of |phi(y) - phi(x)|^2 / |phi(x)|^2. paper: 1/2 |phi(y) - phi(x)|^2, summed over layers
-    (Gatys et al. 2015, arXiv:1508.06576).
+    (Gatys et al. 2015, arXiv:1508.06576). neuart: the same without the 1/2.
     """
+
+    def __init__(self, layers: Mapping[str, float], normalize: str) -> None:
+        super().__init__(layers, normalize)
+        self.share = 0.5 if normalize == "paper" else 1.0
 
     def forward(self, features: Mapping[str, Tensor], target: Mapping[str, Tensor]) -> Tensor:
         """features and target: (B, C, H, W) by layer. Returns (B,)."""
@@ -112,7 +116,7 @@ class ContentLoss(LayerLoss):
 
     def error(self, features: Tensor, target: Tensor) -> Tensor:
         error = sum_of_squares(_at_least_float32(features) - _at_least_float32(target))
-        return error / (sum_of_squares(target).clamp_min(TINY) if self.relative else 2.0)
+        return error / sum_of_squares(target).clamp_min(TINY) if self.relative else self.share * error
 
 
 class StyleTerm(LayerLoss):
@@ -136,14 +140,15 @@ class StyleTerm(LayerLoss):
         self.register_buffer("mask", mask, persistent=False)
         for layer in self.layers:
             features = target[layer].detach()
-            self.register_buffer(f"target_{layer}", self.statistic_of(features, _mask_at(style_mask, features)), False)
+            statistic = self.statistic_of(features, _mask_at(style_mask, features))
+            self.register_buffer(_buffer_name(layer), statistic, persistent=False)
 
     def forward(self, features: Mapping[str, Tensor]) -> Tensor:
         """features: (B, C, H, W) by layer. Returns (B,)."""
         errors = {}
         for layer in self.layers:
             x = features[layer]
-            errors[layer] = self.error(x, self.get_buffer(f"target_{layer}"), _mask_at(self.mask, x))
+            errors[layer] = self.error(x, self.get_buffer(_buffer_name(layer)), _mask_at(self.mask, x))
         return self.combine(errors)
 
     def statistic_of(self, features: Tensor, mask: Tensor | None) -> Tensor:
@@ -155,10 +160,15 @@ class StyleTerm(LayerLoss):
         raise NotImplementedError
 
 
+def _buffer_name(layer: str) -> str:
+    """Of a layer's target; a name of PyTorch's has no dots."""
+    return f"target_{layer.replace('.', '-')}"
+
+
 class GramLoss(StyleTerm):
     """Squared distance of Gram matrices (Gatys et al. 2015).
 
-    relative: |G(y) - G(s)|^2 / |G(s)|^2. paper: |G(y) - G(s)|^2 / (4 C^2), where G is the mean over positions:
+    relative: |G(y) - G(s)|^2 / |G(s)|^2. paper, neuart: |G(y) - G(s)|^2 / (4 C^2), where G is the mean over positions:
     the paper's 1 / (4 N^2 M^2) for sums over M positions.
     """
 
@@ -233,14 +243,18 @@ class PatchLoss(StyleTerm):
     """Squared distance of each neural patch to the nearest of the style's (Li & Wand 2016, arXiv:1601.04589).
 
     Nearest is largest normalised cross-correlation over 3x3 patches of features. relative: over the mean squared norm
-    of the style's patches and their number; paper: the sum.
+    of the style's patches and their number; paper: the sum. stride: positions between patches, on both sides.
     """
 
+    def __init__(self, *arguments: Any, stride: int = PATCH_STRIDE) -> None:
+        self.stride = stride  # of which the target is made
+        super().__init__(*arguments)
+
     def statistic_of(self, features: Tensor, mask: Tensor | None) -> Tensor:
-        return _patches(features, mask)  # (1, 9 C, N)
+        return _patches(features, mask, self.stride)  # (1, 9 C, N)
 
     def error(self, features: Tensor, target: Tensor, mask: Tensor | None) -> Tensor:
-        patches = _patches(features, mask)  # (B, 9 C, M)
+        patches = _patches(features, mask, self.stride)  # (B, 9 C, M)
         with torch.no_grad():
             nearest = torch.stack([self.nearest(item, target[0]) for item in patches])
         error = sum_of_squares(patches - nearest)
@@ -256,16 +270,16 @@ class PatchLoss(StyleTerm):
         return style[:, torch.cat(index)]
 
 
-def _patches(features: Tensor, mask: Tensor | None) -> Tensor:
-    """(B, C, H, W) to (B, 9 C, N): every other 3x3 patch of those with their centre inside the mask."""
+def _patches(features: Tensor, mask: Tensor | None, stride: int) -> Tensor:
+    """(B, C, H, W) to (B, 9 C, N): every ``stride``-th 3x3 patch whose centre is inside the mask."""
     x = _at_least_float32(features)
     short = [max(0, PATCH - side) for side in x.shape[-2:]]
     if any(short):  # deep layers of a small picture
         x = F.pad(x, (0, short[1], 0, short[0]), mode="replicate")
-    patches = F.unfold(x, PATCH, stride=PATCH_STRIDE)
+    patches = F.unfold(x, PATCH, stride=stride)
     if mask is None:
         return patches
     if any(short):
         mask = F.pad(mask, (0, short[1], 0, short[0]), mode="replicate")
-    centres = mask[:, :, 1:-1, 1:-1][:, :, ::PATCH_STRIDE, ::PATCH_STRIDE]
+    centres = mask[:, :, 1:-1, 1:-1][:, :, ::stride, ::stride]
     return patches[:, :, _inside(centres).flatten()]

@@ -1,11 +1,13 @@
 """Perceptual losses: the weighted sum of content, style and what pixels should not do, under a loss network.
 
 Scale-free by default: relative errors, so that one pair of weights serves every style and loss network. With
-``normalize="paper"`` they are the papers' own sums. Every loss is (B,): one for each picture of a batch.
+``normalize="paper"`` they are the papers' own sums, with ``"neuart"`` NeuArt's. Every loss is (B,): one for each
+picture of a batch.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import product
 from typing import Any
 
@@ -39,7 +41,7 @@ OTHER_STYLE_TERMS: dict[str, type[StyleTerm]] = {"histogram": HistogramLoss, "pa
 
 
 class TotalVariation(nn.Module):
-    """Squared differences of neighbouring pixels: their mean (relative) or their sum (paper)."""
+    """Squared differences of neighbouring pixels: their mean (relative) or their sum."""
 
     def __init__(self, normalize: str) -> None:
         super().__init__()
@@ -141,7 +143,8 @@ class PerceptualLoss(nn.Module):
     @torch.no_grad()
     def build_terms(self, regions: Sequence[Region]) -> nn.ModuleList:
         """The terms of one style: of scales, of regions, of terms by name."""
-        kinds = {"style": STYLE_LOSSES[self.config.statistic], **OTHER_STYLE_TERMS}
+        kinds: dict[str, Callable[..., StyleTerm]] = {"style": STYLE_LOSSES[self.config.statistic], **OTHER_STYLE_TERMS}
+        kinds["patch"] = partial(PatchLoss, stride=self.config.patch_stride)
         scales = nn.ModuleList(nn.ModuleList() for _ in range(self.config.style_scales))
         for region in regions:
             masks = (region.style_mask, region.mask)

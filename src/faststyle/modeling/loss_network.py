@@ -27,7 +27,8 @@ DEFAULT = "default"  # weights: the network's own
 # convolutions in each block, and their width
 VGG_BLOCKS = {"vgg16": (2, 2, 3, 3, 3), "vgg19": (2, 2, 4, 4, 4), "compact": (2, 2, 4, 1)}
 VGG_WIDTHS = {"vgg16": (64, 128, 256, 512, 512), "vgg19": (64, 128, 256, 512, 512), "compact": (32, 64, 128, 256)}
-RESNET_LAYERS = ("conv1", "relu1", "layer1", "layer2", "layer3", "layer4")
+RESNET_BLOCKS = {"layer1": 3, "layer2": 4, "layer3": 6, "layer4": 3}  # of the stages
+RESNET_STAGES = ("conv1", "relu1", *RESNET_BLOCKS)
 POOLINGS = {"max": nn.MaxPool2d, "average": nn.AvgPool2d}
 
 
@@ -163,23 +164,51 @@ class Compact(VGG):
 
 
 class ResNet50(LossNetwork):
-    """ResNet-50 (He et al. 2015): ``conv1``, ``relu1`` and the four stages ``layer1`` ... ``layer4``."""
+    """ResNet-50 (He et al. 2015): ``conv1``, ``relu1``, the four stages ``layer1`` ... ``layer4``, and inside them each
+    block after its last ReLU: ``layer1.0.relu``, ``layer1.1.relu`` ... Tensor names are torchvision's."""
 
     def __init__(self, layers: Iterable[str]) -> None:
-        super().__init__("resnet50", RESNET_LAYERS, layers)
+        known = list(resnet_layers())
+        super().__init__("resnet50", known, layers)
         from torchvision.models import resnet50  # heavy, and only this class needs it
 
         resnet = resnet50(weights=None)
         self.conv1, self.bn1, self.maxpool = resnet.conv1, resnet.bn1, resnet.maxpool
-        self.names = RESNET_LAYERS[: 1 + max(RESNET_LAYERS.index(name) for name in self.layers)]
-        for name in self.names[2:]:
-            setattr(self, name, getattr(resnet, name))
+        self.names = known[: 1 + max(known.index(name) for name in self.layers)]
+        for stage, count in RESNET_BLOCKS.items():
+            blocks = getattr(resnet, stage)[: sum(block_name(stage, i) in self.names for i in range(count))]
+            if blocks:
+                setattr(self, stage, blocks)
 
     def stages(self) -> Iterator[tuple[str, nn.Module]]:
-        parts: dict[str, nn.Module] = {"conv1": self.conv1, "relu1": nn.Sequential(self.bn1, nn.ReLU())}
         for name in self.names:
-            stage = parts[name] if name in parts else getattr(self, name)
-            yield name, nn.Sequential(self.maxpool, stage) if name == "layer1" else stage
+            yield name, self.stage(name)
+
+    def stage(self, name: str) -> nn.Module:
+        """What computes a layer from the one before; a stage is its last block."""
+        if name == "conv1":
+            conv1: nn.Module = self.conv1
+            return conv1
+        if name == "relu1":
+            return nn.Sequential(self.bn1, nn.ReLU())
+        if name in RESNET_BLOCKS:
+            return nn.Identity()
+        stage, number, _ = name.split(".")
+        block: nn.Module = self.get_submodule(f"{stage}.{number}")
+        return nn.Sequential(self.maxpool, block) if name == block_name("layer1", 0) else block
+
+
+def block_name(stage: str, number: int) -> str:
+    """The layer that is a block of ResNet-50 after its last ReLU."""
+    return f"{stage}.{number}.relu"
+
+
+def resnet_layers() -> Iterator[str]:
+    """Names of all layers of ResNet-50, in order."""
+    yield from ("conv1", "relu1")
+    for stage, count in RESNET_BLOCKS.items():
+        yield from (block_name(stage, number) for number in range(count))
+        yield stage
 
 
 def build_loss_network(architecture: str, layers: Iterable[str], *, pooling: str = "max") -> LossNetwork:
@@ -216,7 +245,7 @@ def nearest_layer(architecture: str, name: str) -> str:
         return name
     block = int(name.removeprefix("conv").removeprefix("relu").removeprefix("pool")[0])
     if architecture == "resnet50":
-        return RESNET_LAYERS[block]
+        return RESNET_STAGES[block]
     if architecture not in VGG_BLOCKS or name.startswith("pool"):
         return name
     block = min(block, len(VGG_BLOCKS[architecture]))
