@@ -112,6 +112,7 @@ def lines(
     return {
         "stylize": [picture, "--checkpoint", style, "--output=out.png"],
         "styles": [],
+        "styles fetch": ["fetch", "nowhere"],
         "app": ["--check"],
         "train": train_overrides,
         "optimize": [*painted, *network, "loss.style_layers=[relu1_1]", "run_dir=run"],
