@@ -3,6 +3,8 @@
 import json
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -175,3 +177,10 @@ def test_a_loss_that_is_not_finite_leaves_the_last_picture(folder: Path, monkeyp
     with pytest.raises(NonFiniteLossError, match="not finite at step 2"):
         run(folder)
     assert (read_picture(folder / "run" / "stylized.png").rgb != PHOTO).any()
+
+
+def test_it_starts_without_what_only_trainings_need() -> None:
+    """Lightning takes seconds to import."""
+    code = "import sys, faststyle.experiments.run_optimization; print(*sys.modules)"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert not {name.split(".")[0] for name in out.split()} & {"pytorch_lightning", "torchvision", "torchmetrics"}

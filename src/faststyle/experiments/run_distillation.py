@@ -18,11 +18,11 @@ from faststyle.checkpoint import read_checkpoint, write_tensors
 from faststyle.config import METADATA_KEY
 from faststyle.errors import DAMAGED, CheckpointError, ConfigError
 from faststyle.evaluation.loss_network_agreement import agreement
-from faststyle.experiments.build import build_trainer
 from faststyle.experiments.distill import Inputs
 from faststyle.experiments.inputs import check_own, naming
 from faststyle.experiments.run_training import check_resumable, find_checkpoint, fit, quiet_lightning
 from faststyle.experiments.schema import DistillConfig
+from faststyle.experiments.trainer import build_trainer
 from faststyle.imaging.images import resize_shorter_side
 from faststyle.imaging.reading import read_picture
 from faststyle.modeling.loss_network import VGG, Compact, load_loss_network
