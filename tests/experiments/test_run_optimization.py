@@ -135,7 +135,7 @@ def test_transparency_stays(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "error", "words"),
     [
-        ("init=black", ConfigError, "init must be one of content, style, noise"),
+        ("init=black", ConfigError, "init must be one of content, style, noise, wct"),
         ("optimizer=sgd", ConfigError, "optimizer must be one of lbfgs, adam"),
         ("measure_under=alexnet", LossNetworkError, "unknown loss network 'alexnet'"),
         ("device=tpu", ConfigError, "device must be one of"),

@@ -55,7 +55,7 @@ def run_distillation(settings: DistillConfig, inputs: Inputs) -> Path:
         "teacher": Path(settings.teacher).name,
         "data": {"photographs": inputs.photographs.name, "paintings": [path.stem for path in inputs.paintings]},
     }
-    check_own(settings, lambda path: _origin(path, origin.keys()) == origin)
+    check_own(settings, lambda path: origin_of(path, origin.keys()) == origin)
     quiet_lightning()
     pl.seed_everything(settings.seed, verbose=False)
     data = PackDataModule(inputs.photographs, settings.data, cache_dir=settings.cache_dir, seed=settings.seed)
@@ -93,7 +93,7 @@ def run_distillation(settings: DistillConfig, inputs: Inputs) -> Path:
     return inputs.weights_path
 
 
-def _origin(path: Path, keys: Iterable[str]) -> dict[str, Any] | None:
+def origin_of(path: Path, keys: Iterable[str]) -> dict[str, Any] | None:
     """What a student's weights say of what they were made of; None where it is no such file."""
     try:
         with safetensors.safe_open(path, "np") as file:

@@ -39,17 +39,9 @@ NOT_RECORDED = {  # settings that do not change the picture
 
 def run_optimization(settings: OptimizeConfig, inputs: Inputs) -> Path:
     """``faststyle.experiments.optimize.optimize_photograph`` once its inputs are checked."""
-    one_of("init", settings.init, INITS)
-    one_of("optimizer", settings.optimizer, OPTIMIZERS)
-    settings = replace(settings, loss_network=choose_loss_network(settings.loss_network, settings.loss))
-    device = torch.device(find_device(settings.device, [BACKENDS["torch"]]))
+    settings, device = prepare(settings)
     canvas = Canvas(inputs, settings.color, device)
     measure = build_result_measure(settings, canvas)
-    if settings.threads:
-        torch.set_num_threads(settings.threads)
-    if device.type == "cpu":
-        keep_freed_memory()
-    torch.manual_seed(settings.seed)
     interruption = Interruption()
     started = time.perf_counter()
     history, result = _iterate(settings, canvas, inputs.output, interruption)
@@ -58,7 +50,7 @@ def run_optimization(settings: OptimizeConfig, inputs: Inputs) -> Path:
     for name in ("content", "style"):
         log.info("%s loss %.4g -> %.4g", name, history[0][f"{name}_loss"], history[-1][f"{name}_loss"])
     record = {
-        "settings": _recorded(settings),
+        "settings": recorded(settings),
         "seconds": round(seconds, 1),
         "device": device_name(device),
         "evaluation": measure_result(measure, canvas, result),
@@ -69,6 +61,23 @@ def run_optimization(settings: OptimizeConfig, inputs: Inputs) -> Path:
     log.info("%d iterations, %.0f s: %s", len(history) - 1, seconds, inputs.output)
     interruption.leave()
     return inputs.output
+
+
+def prepare(settings: OptimizeConfig) -> tuple[OptimizeConfig, torch.device]:
+    """The settings with a real loss network in the place of ``auto``, and the device. Sets threads and the seed.
+
+    Raises a ``FaststyleError`` on a name that is in no table.
+    """
+    one_of("init", settings.init, INITS)
+    one_of("optimizer", settings.optimizer, OPTIMIZERS)
+    settings = replace(settings, loss_network=choose_loss_network(settings.loss_network, settings.loss))
+    device = torch.device(find_device(settings.device, [BACKENDS["torch"]]))
+    if settings.threads:
+        torch.set_num_threads(settings.threads)
+    if device.type == "cpu":
+        keep_freed_memory()
+    torch.manual_seed(settings.seed)
+    return settings, device
 
 
 def _iterate(
@@ -97,7 +106,7 @@ def _iterate(
     return history, result
 
 
-def _recorded(settings: OptimizeConfig) -> dict[str, Any]:
+def recorded(settings: OptimizeConfig) -> dict[str, Any]:
     """What determines the result; files without their folders."""
     record = {key: value for key, value in asdict(settings).items() if key not in NOT_RECORDED}
     record["content"] = file_name(settings.content)
@@ -158,8 +167,9 @@ def iterate(settings: OptimizeConfig, canvas: Canvas) -> Iterator[Step]:
     return optimize_pyramid(
         build_loss,
         canvas.content,
-        canvas.regions[0].style,
+        canvas.regions,
         init=settings.init,
+        init_strength=settings.init_strength,
         scales=settings.scales,
         steps=settings.steps,
         optimizer=settings.optimizer,
