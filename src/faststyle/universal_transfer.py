@@ -12,6 +12,7 @@ from faststyle.modeling.loss_network import load_loss_network
 
 BORDER = 3 * COARSEST  # pixels of mirrored surroundings: the zeros that the network sees around a picture leave a frame
 SMALLEST = 1e-7  # of the largest eigenvalue: in directions of smaller ones a picture does not vary
+FURTHEST = 2.2  # from the mean, of the root mean square of all distances: few positions of a picture are as far
 TINY = 1e-12
 
 Moments = tuple[Tensor, Tensor]  # mean (C, 1) and covariance (C, C) over positions, float64 on the CPU
@@ -37,14 +38,13 @@ def transfer(content: Tensor, regions: Sequence[Region], strength: float) -> Ten
     for level in (*LEVELS, PICTURE):
         inside, *weights = (F.interpolate(mask, x.shape[-2:], mode="area") for mask in (counted, *masks))
         total = torch.stack(weights).sum(0).clamp_min(1)
-        most = max(1.0, *(reach(style[level]) for style in styles))  # a style of one colour has 0
-        x = limit(x, most)
         changes = [
-            weight / total * (limit(recolour(x, _moments_of(style[level], region), weight * inside), most) - x)
+            weight / total * (recolour(x, _moments_of(style[level], region), weight * inside) - x)
             for region, style, weight in zip(regions, styles, weights, strict=True)
         ]
         x = x + strength * torch.stack(changes).sum(0)
-        x = x if level == PICTURE else decoder.decode(x, level)
+        if level != PICTURE:
+            x = decoder.decode(x if level == LEVELS[-1] else limit(x), level)
     height, width = content.shape[-2:]
     return x[..., BORDER : BORDER + height, BORDER : BORDER + width].clamp(0, 1)
 
@@ -55,19 +55,14 @@ def surround(images: Tensor, mode: str = "reflect") -> Tensor:
     return F.pad(images, (BORDER, right, BORDER, below), mode=mode)
 
 
-def reach(features: Tensor) -> float:
-    """How far the furthest position is from the mean, over the root mean square of all distances."""
-    distances = (features - features.mean((2, 3), keepdim=True)).norm(dim=1)
-    return float(distances.max() / distances.square().mean().sqrt().clamp_min(TINY))
-
-
-def limit(features: Tensor, most: float) -> Tensor:
-    """Features (1, C, H, W), positions beyond a ``reach`` brought back to it: what is rare in the photograph, or what
-    the decoder makes of features that no photograph has, would grow from level to level to a blotch."""
+def limit(features: Tensor) -> Tensor:
+    """Features (1, C, H, W), positions further from the mean than ``FURTHEST`` brought back, the nearer to it the
+    further they were. What is rare in a photograph may come to lie far from all that the decoder knows: of that it
+    makes blotches."""
     mean = features.mean((2, 3), keepdim=True)
     distances = (features - mean).norm(dim=1, keepdim=True)
-    furthest = most * distances.square().mean().sqrt()
-    limited: Tensor = mean + (features - mean) * (furthest / distances.clamp_min(TINY)).clamp_max(1)
+    furthest = FURTHEST * distances.square().mean().sqrt()
+    limited: Tensor = mean + (features - mean) * (furthest / distances.clamp_min(TINY)).clamp_max(1) ** 2
     return limited
 
 
