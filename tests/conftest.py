@@ -111,6 +111,21 @@ def distill_overrides(photos: Path, vgg_weights: Path, tmp_path: Path) -> list[s
     ]
 
 
+@pytest.fixture
+def decoder_overrides(photos: Path, tmp_path: Path) -> list[str]:
+    """Settings that train a decoder for two steps in a second."""
+    return [
+        f"data.root={photos}",
+        f"cache_dir={tmp_path / 'packs'}",
+        "data.image_size=32",
+        "data.batch_size=2",
+        "data.holdout=2",
+        "trainer=cpu",
+        "trainer.precision=32-true",
+        "trainer.max_steps=2",
+    ]
+
+
 @pytest.fixture(scope="session")
 def tiny_style(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Weights of a tiny network, not to be changed; the same exported stands beside them as ``.onnx``."""

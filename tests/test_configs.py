@@ -15,7 +15,7 @@ from faststyle.errors import ConfigError
 from faststyle.experiments.application import compose_settings
 from faststyle.experiments.build import choose_loss_network
 from faststyle.experiments.run_training import make_recipe
-from faststyle.experiments.schema import DistillConfig, OptimizeConfig, TrainConfig
+from faststyle.experiments.schema import DecoderConfig, DistillConfig, OptimizeConfig, TrainConfig
 from faststyle.imaging.color import MODES
 from faststyle.losses.perceptual_loss import PerceptualLoss, needed_layers
 from faststyle.modeling.loss_network import LossNetwork, build_loss_network, load_loss_network
@@ -35,8 +35,14 @@ GROUPS = {
     "train": ("style", "network", "loss_network", "loss", "data", "trainer", "logger"),
     "optimize": ("loss_network", "loss"),  # and style, whose pages are read for train
     "distill": ("network", "data", "trainer", "logger", "loss/layers@policy"),
+    "decoder": ("data", "trainer", "logger"),
 }
-KINDS: dict[str, Any] = {"train": TrainConfig, "optimize": OptimizeConfig, "distill": DistillConfig}
+KINDS: dict[str, Any] = {
+    "train": TrainConfig,
+    "optimize": OptimizeConfig,
+    "distill": DistillConfig,
+    "decoder": DecoderConfig,
+}
 
 
 def compose(name: str, *overrides: str) -> Any:
@@ -52,7 +58,8 @@ def choices(name: str) -> list[list[str]]:
 
 
 CHOICES = [(name, row) for name in KINDS for row in choices(name)] + [
-    ("train", [f"experiment={experiment}"]) for experiment in PAGES["experiment"]
+    ("optimize" if experiment == "reconstructions" else "train", [f"experiment={experiment}"])
+    for experiment in PAGES["experiment"]
 ]
 
 
@@ -66,13 +73,14 @@ def test_every_folder_is_a_group_that_is_read() -> None:
 def test_every_option_composes_to_settings_that_can_be_built(name: str, overrides: list[str]) -> None:
     settings = compose(name, *overrides)
     options = dict(override.split("=") for override in overrides)
-    if name != "optimize":
+    if name in ("train", "distill"):
         shapes = {key: tuple(value.shape) for key, value in TransformerNet(settings.network).state_dict().items()}
         assert shapes == settings.network.tensor_shapes()
+    if name != "optimize":
         assert settings.logger.kind == options.get("logger", "csv")
     if name == "train":
         assert make_recipe(settings, ["a"]).styles[0].name == options.get("style", settings.style.name)
-    if name != "distill":
+    if name in ("train", "optimize"):
         chosen = choose_loss_network(settings.loss_network, settings.loss)
         architecture = options.get("loss_network", settings.loss_network.architecture)
         assert chosen.architecture == architecture or architecture == AUTO

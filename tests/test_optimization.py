@@ -100,13 +100,14 @@ def test_a_loss_that_is_not_finite(measure: PerceptualLoss) -> None:
 def test_unknown_names(measure: PerceptualLoss) -> None:
     with pytest.raises(ConfigError, match="optimizer must be one of lbfgs, adam, found 'sgd'"):
         next(optimize(measure, CONTENT, CONTENT, optimizer="sgd", learning_rate=None, steps=1))
-    with pytest.raises(ConfigError, match="init must be one of content, style, noise, found 'black'"):
+    with pytest.raises(ConfigError, match="init must be one of content, style, noise, wct, found 'black'"):
         next(coarse_to_fine(measure, init="black"))
 
 
 def coarse_to_fine(measure: PerceptualLoss, **changes: Any) -> Iterator[Step]:
-    options: dict[str, Any] = {"init": "content", "scales": 1, "steps": 2, "optimizer": "lbfgs", "learning_rate": None}
-    return optimize_pyramid(lambda scale: measure, CONTENT, STYLE, **(options | changes))
+    options: dict[str, Any] = {"init": "content", "init_strength": 1, "scales": 1, "steps": 2}
+    options |= {"optimizer": "lbfgs", "learning_rate": None} | changes
+    return optimize_pyramid(lambda scale: measure, CONTENT, [Region(STYLE)], **options)
 
 
 def test_coarse_to_fine() -> None:
@@ -119,8 +120,9 @@ def test_coarse_to_fine() -> None:
         ).objective
 
     content = torch.rand(1, 3, 70, 132)
-    options: dict[str, Any] = {"init": "content", "steps": 2, "optimizer": "lbfgs", "learning_rate": None}
-    steps = list(optimize_pyramid(build, content, STYLE, scales=2, **options))
+    options: dict[str, Any] = {"init": "content", "init_strength": 1, "steps": 2}
+    options |= {"optimizer": "lbfgs", "learning_rate": None}
+    steps = list(optimize_pyramid(build, content, [Region(STYLE)], scales=2, **options))
     assert shares == [0.5, 1]
     assert [step.number for step in steps] == [0, 1, 2, 3, 4]
     assert [step.image.shape[-2:] for step in steps] == [(35, 66)] * 3 + [(70, 132)] * 2
@@ -131,7 +133,7 @@ def check_init(init: str) -> None:
     for size in ((40, 48), (33, 90)):
         content = CONTENT[..., :33, :].repeat(1, 1, 2, 2)[..., : size[0], : size[1]]
         given = content.clone(), STYLE.clone()
-        start = INITS[init](*given)
+        start = INITS[init](given[0], [Region(given[1])], 1)
         assert start.shape == content.shape
         assert start.dtype == content.dtype
         assert ((start >= -0.5) & (start <= 1.5)).all()
@@ -149,16 +151,34 @@ def test_every_init(measure: PerceptualLoss, init: str) -> None:
 @pytest.mark.parametrize(
     "wrong",
     [
-        lambda content, style: style,
-        lambda content, style: content.double(),
-        lambda content, style: 255 * content,
-        lambda content, style: content.mul_(0.5),
+        lambda content, regions, _: regions[0].style,
+        lambda content, *_: content.double(),
+        lambda content, *_: 255 * content,
+        lambda content, *_: content.mul_(0.5),
+        lambda content, regions, _: content + 0 * regions[0].style.zero_().mean(),
     ],
 )
-def test_a_wrong_init_fails(wrong: Callable[[Tensor, Tensor], Tensor], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrong_init_fails(wrong: Callable[..., Tensor], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(INITS, "content", wrong)
     with pytest.raises(AssertionError):
         check_init("content")
+
+
+def test_no_steps_are_the_start_alone(measure: PerceptualLoss, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without an optimiser, for which PyTorch imports a compiler."""
+    monkeypatch.setitem(OPTIMIZERS, "lbfgs", None)
+    (only,) = coarse_to_fine(measure, init="wct", steps=0)
+    torch.testing.assert_close(only.image, INITS["wct"](CONTENT, [Region(STYLE)], 1))
+
+
+def test_a_start_is_made_of_styles_at_its_scale(monkeypatch: pytest.MonkeyPatch, measure: PerceptualLoss) -> None:
+    seen = []
+    monkeypatch.setitem(INITS, "wct", lambda content, regions, strength: seen.append((regions, strength)) or content)
+    content = torch.rand(1, 3, 70, 132)
+    options: dict[str, Any] = {"optimizer": "lbfgs", "learning_rate": None, "steps": 0, "scales": 2}
+    list(optimize_pyramid(lambda _: measure, content, [Region(STYLE)], init="wct", init_strength=0.3, **options))
+    (((region,), strength),) = seen
+    assert (region.style.shape[-2:], strength) == ((32, 32), 0.3)
 
 
 def test_pyramid() -> None:
@@ -209,8 +229,9 @@ def test_a_content_target_counts_at_the_full_size_only(measure: PerceptualLoss) 
         optimize_pyramid(
             lambda scale: measure,
             CONTENT.repeat(1, 1, 2, 2),
-            STYLE,
+            [Region(STYLE)],
             init="content",
+            init_strength=1,
             scales=2,
             steps=8,
             optimizer="lbfgs",

@@ -1,7 +1,7 @@
 """Image optimisation (Gatys, Ecker & Bethge 2016): one picture's pixels are optimised under a ``PerceptualLoss``."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from faststyle.errors import NonFiniteLossError, one_of
 from faststyle.losses.perceptual_loss import PerceptualLoss, Region
+from faststyle.universal_transfer import transfer
 
 COARSEST_SIDE = 32  # pixels, of the coarsest picture
 # by name, with their usual learning rates: L-BFGS takes one iteration a step, nearly always with one evaluation
@@ -34,10 +35,12 @@ RETUNINGS = 8  # of the style weight, evenly over the first three quarters of th
 MOST_AT_ONCE = 3.0  # by which a retuning multiplies or divides it
 FACTORS = (1e-4, 1e4)  # of it, in all
 
-INITS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
-    "content": lambda content, style: content,
-    "style": lambda content, style: cover(style, content.shape[-2], content.shape[-1]),
-    "noise": lambda content, style: 0.5 + NOISE * torch.randn_like(content),
+# from the content, the regions, and the strength of a style, which only some heed
+INITS: dict[str, Callable[[Tensor, Sequence[Region], float], Tensor]] = {
+    "content": lambda content, *_: content,
+    "style": lambda content, regions, _: cover(regions[0].style, content.shape[-2], content.shape[-1]),
+    "noise": lambda content, *_: 0.5 + NOISE * torch.randn_like(content),
+    "wct": transfer,
 }
 
 
@@ -65,9 +68,10 @@ class ContentTarget:
 def optimize_pyramid(
     build_loss: Callable[[float], PerceptualLoss],
     content: Tensor,
-    style: Tensor,
+    regions: Sequence[Region],
     *,
     init: str,
+    init_strength: float,
     scales: int,
     steps: int,
     optimizer: str,
@@ -77,18 +81,21 @@ def optimize_pyramid(
     """Coarse to fine: ``steps`` iterations at each of ``pyramid``'s sizes, each from the result of the one before.
 
     build_loss: the loss for pictures at a share (0 to 1) of their full size. init: where the coarsest starts, a key of
-    ``INITS``. target: see ``optimize_to``; at the full size only. Yields, and raises, as ``optimize`` does; the numbers
-    run on, and step 0 is the coarsest's only.
+    ``INITS``. init_strength: how much of the style is in it, 0 to 1, where it heeds that. target: see ``optimize_to``;
+    at the full size only. Yields, and raises, as ``optimize`` does; the numbers run on, and step 0 is the coarsest's
+    only.
     """
     one_of("init", init, INITS)
     image: Tensor | None = None
     for level, (height, width) in enumerate(pyramid((content.shape[-2], content.shape[-1]), scales)):
-        small = resize(content, height, width)
-        image = INITS[init](small, style) if image is None else resize(image, height, width)
-        loss = build_loss(height / content.shape[-2])
+        small, share = resize(content, height, width), height / content.shape[-2]
+        if image is None:
+            image = INITS[init](small, [region_at(region, share) for region in regions], init_strength)
+        image = resize(image, height, width)
+        loss = build_loss(share)
         settings: dict[str, Any] = {"optimizer": optimizer, "learning_rate": learning_rate, "steps": steps}
         full = (height, width) == content.shape[-2:]
-        found = optimize_to(loss, small, image, target, **settings) if target and full else None
+        found = optimize_to(loss, small, image, target, **settings) if target and steps and full else None
         for step in found or optimize(loss, small, image, **settings):
             image = step.image
             if step.number or not level:
@@ -145,11 +152,12 @@ def optimize(
     ``NonFiniteLossError`` in place of a step whose loss is not finite.
     """
     one_of("optimizer", optimizer, OPTIMIZERS)
-    objective = _Objective(loss, content, start, style_factor)
+    objective = _Objective(loss, content, start, style_factor, gradient=steps > 0)
     settings = {} if learning_rate is None else {"lr": learning_rate}
-    algorithm = OPTIMIZERS[optimizer]([objective.pixels], **settings)
+    algorithm: torch.optim.Optimizer | None = None  # until the first step: it takes PyTorch seconds of imports
     for number in range(steps + 1):
         if number:
+            algorithm = algorithm or OPTIMIZERS[optimizer]([objective.pixels], **settings)
             algorithm.step(objective)
         objective()
         losses = {name: value.item() for name, value in objective.losses.items()}
@@ -163,8 +171,10 @@ def optimize(
 class _Objective:
     """The loss of the pixels, with its gradient. Remembers the last pixels, since L-BFGS asks for them again."""
 
-    def __init__(self, loss: PerceptualLoss, content: Tensor, start: Tensor, style_factor: float) -> None:
-        self.loss = loss
+    def __init__(
+        self, loss: PerceptualLoss, content: Tensor, start: Tensor, style_factor: float, *, gradient: bool
+    ) -> None:
+        self.loss, self.gradient = loss, gradient
         self.style_factors = None if style_factor == 1 else content.new_full((1,), style_factor)
         self.target = loss.content_features(content)
         self.pixels = start.clone(memory_format=torch.contiguous_format).requires_grad_()
@@ -175,10 +185,11 @@ class _Objective:
         if self.seen is None or not torch.equal(self.seen, self.pixels):
             self.seen = self.pixels.detach().clone()
             self.pixels.grad = None
-            with torch.enable_grad():
+            with torch.set_grad_enabled(self.gradient):
                 image = _Clamp.apply(self.pixels).contiguous(memory_format=torch.channels_last)
                 losses = self.loss(image, self.target, style_factors=self.style_factors)
-            losses["loss"].backward()
+            if self.gradient:
+                losses["loss"].backward()
             self.losses = {name: value.detach() for name, value in losses.items()}
         return self.losses["loss"].item()
 

@@ -1,13 +1,15 @@
 """``faststyle optimize``."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from faststyle.imaging.reading import read_picture
-from helpers import call, noise
+from helpers import ROOT, call, noise
 
 
 def test_a_photograph_is_painted_and_measured(photo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -21,6 +23,24 @@ def test_a_photograph_is_painted_and_measured(photo: Path, tmp_path: Path, capsy
     assert f"measured: {measured}" in out
     assert figures.keys() == {"content_error", "style_error", "style_distance"}
     assert read_picture(tmp_path / "run" / "stylized.png").size == (43, 32)
+
+
+def test_a_first_picture_without_training(photo: Path, tmp_path: Path) -> None:
+    """Nearer to the painting than the photograph is, and it loads nothing that only iterations need."""
+    painting = ROOT / "paintings" / "woodcut_waves.jpg"
+    small = ("image_size=64", "style.size=128", "loss_network=compact", "steps=0", f"hydra.run.dir={tmp_path / 'run'}")
+    distances = []
+    for init in ("content", "wct"):
+        code = (
+            f"import sys; sys.argv = {['faststyle', 'optimize', f'content={photo}', f'style.image={painting}', *small]}"
+        )
+        code += f"\nsys.argv.append('init={init}')\nfrom faststyle.commands.main import main\ntry: main()\n"
+        code += "except SystemExit as stop: assert not stop.code\nassert 'sympy' not in sys.modules"
+        subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+        record = json.loads((tmp_path / "run" / "result.json").read_text())
+        assert len(record["losses"]) == 1
+        distances.append(record["evaluation"]["style_distance"])
+    assert distances[1] < 0.7 * distances[0]
 
 
 @pytest.mark.parametrize(
@@ -61,7 +81,7 @@ def test_what_cannot_work_is_one_line(
     ("override", "words"),
     [
         ("optimizer=sgd", "error: optimizer must be one of lbfgs, adam, found 'sgd'"),
-        ("init=paper", "error: init must be one of content, style, noise, found 'paper'"),
+        ("init=paper", "error: init must be one of content, style, noise, wct, found 'paper'"),
         ("loss.style_layers=[relu9_9]", "error: unknown layer relu9_9"),
     ],
 )

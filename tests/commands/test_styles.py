@@ -33,3 +33,25 @@ def test_weights_that_say_nothing_of_their_painting_are_listed(
     monkeypatch.setattr("faststyle.resources.PAINTINGS", tiny_style.parent / "none")
     assert call("styles") == 0
     assert capsys.readouterr().out.split() == ["style", str(tiny_style.parent / "images" / "style.jpg")]
+
+
+def test_paintings_are_fetched_and_failures_told(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked = []
+
+    def fetch(names: list[str], folder: Path) -> list[str]:
+        asked.append((names, folder))
+        return [f"{name}: 404" for name in names]
+
+    monkeypatch.setattr("faststyle.training.paintings.fetch", fetch)
+    assert call("styles", "fetch") == 0
+    assert call("styles", "fetch", "great_wave", "--styles-dir", tmp_path) == 1
+    assert asked == [([], Path("data/styles")), (["great_wave"], tmp_path)]
+    assert caplog.messages == ["great_wave: 404"]
+    monkeypatch.undo()
+    assert call("styles", "fetch", "mona_lisa") == 2
+    assert capsys.readouterr().err.startswith("error: no download is known of mona_lisa; known: ")

@@ -1,20 +1,15 @@
 """Objects from settings."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
-from pytorch_lightning.callbacks import ModelCheckpoint, Timer
 
 from faststyle.checkpoint import Checkpoint, Header, save_weights
 from faststyle.config import LossNetworkConfig
 from faststyle.errors import CheckpointError, ConfigError
-from faststyle.experiments import build
-from faststyle.experiments.application import compose_settings
 from faststyle.experiments.build import (
     build_network,
-    build_trainer,
     choose_loss_network,
     file_name,
     load_configured_loss_network,
@@ -23,18 +18,9 @@ from faststyle.experiments.build import (
     start_shares,
     train_rows_only,
 )
-from faststyle.experiments.schema import LoggerConfig, TrainConfig
 from faststyle.modeling.transformer_net import TransformerNet
 from faststyle.network_config import NetworkConfig
-from faststyle.training.callbacks import NonFiniteGuard, WholeCheckpoints
-from faststyle.training.loggers import LOGGERS, PictureLogger
 from helpers import make_config, make_loss
-
-
-@pytest.fixture(scope="module")
-def settings(tmp_path_factory: pytest.TempPathFactory) -> TrainConfig:
-    run_dir = tmp_path_factory.mktemp("build") / "run"
-    return compose_settings("train", TrainConfig, ["trainer=cpu", f"run_dir={run_dir}"])
 
 
 def start_from(config: NetworkConfig, file: Path) -> TransformerNet:
@@ -111,53 +97,6 @@ def test_only_a_vgg_can_be_normalized() -> None:
     config = of_loss_network(architecture="compact", normalized=True)
     with pytest.raises(ConfigError, match="^loss_network.normalized needs a VGG, found compact$"):
         load_configured_loss_network(config, make_loss(), torch.rand(1, 3, 32, 32))
-
-
-def test_the_trainer_saves_and_guards(settings: TrainConfig) -> None:
-    config = replace(settings.trainer, max_steps=7, checkpoint_every=3, threads=1)
-    run_dir = Path(settings.run_dir)
-    trainer = build_trainer(config, settings.logger, run_dir, [])
-    assert (trainer.max_steps, trainer.default_root_dir) == (7, str(run_dir))
-    assert torch.get_num_threads() == 1
-    kinds = {type(callback): callback for callback in trainer.callbacks}
-    assert {Timer, NonFiniteGuard, ModelCheckpoint} <= kinds.keys()
-    assert Path(kinds[ModelCheckpoint].dirpath) == run_dir / "checkpoints" == kinds[NonFiniteGuard].checkpoints
-    assert isinstance(trainer.strategy.checkpoint_io, WholeCheckpoints)
-    assert not run_dir.exists()
-
-
-@pytest.mark.parametrize(
-    ("precision", "faster", "expected"),
-    [("auto", True, "bf16-mixed"), ("auto", False, "32-true"), ("bf16-true", False, "bf16-true")],
-)
-def test_precision_is_chosen_by_measurement_unless_it_is_given(
-    precision: str,
-    faster: bool,
-    expected: str,
-    settings: TrainConfig,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(build, "bf16_is_faster", lambda: faster)
-    config = replace(settings.trainer, precision=precision)
-    assert build_trainer(config, settings.logger, tmp_path, []).precision == expected
-
-
-@pytest.mark.parametrize("kind", LOGGERS)
-def test_the_trainer_has_the_logger(kind: str, settings: TrainConfig, tmp_path: Path) -> None:
-    trainer = build_trainer(settings.trainer, LoggerConfig(kind=kind, project="tests", offline=True), tmp_path, [])
-    (logger,) = trainer.loggers
-    assert isinstance(logger, PictureLogger)
-
-
-@pytest.mark.parametrize(
-    "change", [{"accelerator": "warp"}, {"strategy": "magic"}, {"accelerator": "cpu", "devices": -1}]
-)
-def test_a_bad_trainer_setting_is_one_line(change: dict[str, object], settings: TrainConfig, tmp_path: Path) -> None:
-    config = replace(settings.trainer, **change)  # type: ignore[arg-type]
-    with pytest.raises(ConfigError, match="^trainer: ") as caught:
-        build_trainer(config, settings.logger, tmp_path, [])
-    assert "\n" not in str(caught.value)
 
 
 def test_file_name() -> None:

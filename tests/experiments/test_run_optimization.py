@@ -3,6 +3,8 @@
 import json
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -133,7 +135,7 @@ def test_transparency_stays(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "error", "words"),
     [
-        ("init=black", ConfigError, "init must be one of content, style, noise"),
+        ("init=black", ConfigError, "init must be one of content, style, noise, wct"),
         ("optimizer=sgd", ConfigError, "optimizer must be one of lbfgs, adam"),
         ("measure_under=alexnet", LossNetworkError, "unknown loss network 'alexnet'"),
         ("device=tpu", ConfigError, "device must be one of"),
@@ -186,3 +188,10 @@ def test_a_content_error_is_held(folder: Path) -> None:
     assert record(folder)["settings"]["content_error"] == 0.15
     assert ends[0.05] < ends[0.15]
     assert abs(ends[0.05] - 0.05) < abs(ends["null"] - 0.05)
+
+
+def test_it_starts_without_what_only_trainings_need() -> None:
+    """Lightning takes seconds to import."""
+    code = "import sys, faststyle.experiments.run_optimization; print(*sys.modules)"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert not {name.split(".")[0] for name in out.split()} & {"pytorch_lightning", "torchvision", "torchmetrics"}

@@ -31,6 +31,7 @@ from faststyle.inference.engines import (
     EngineOptions,
     GraphEngine,
     OnnxRuntimeEngine,
+    Place,
     TorchEngine,
 )
 from faststyle.inference.onnx_graph import build_model
@@ -269,10 +270,10 @@ class WithOneDesk(OnnxRuntimeEngine):
         super().__init__(*arguments)
         self.all_three = threading.Barrier(3, timeout=60)
 
-    def stylize(self, photograph: Picture) -> Picture:
+    def stylize(self, photograph: Picture, place: Place = (0, 0)) -> Picture:
         self.desk = photograph
         self.all_three.wait()
-        return super().stylize(self.desk)
+        return super().stylize(self.desk, place)
 
 
 class WithOneFrame(OnnxRuntimeEngine):

@@ -65,7 +65,7 @@ def test_workers_are_those_of_the_largest_picture(mixed: Stylizer, monkeypatch: 
     assert larger.max_workers(40, 60) == (40, 60)
     larger.share_cores(3)
     assert larger.retoucher is not None
-    assert [stylizer.engine.workers for stylizer in (larger.stylizer, larger.retoucher)] == [3, 3]
+    assert [stylizer.engine.workers for stylizer in (larger.painter, larger.retoucher)] == [3, 3]
 
 
 @pytest.mark.parametrize("size", [0.4, 2.1, float("nan")])

@@ -14,7 +14,7 @@ from faststyle.checkpoint import Checkpoint, read_checkpoint, save_weights
 from faststyle.errors import CheckpointError, ConfigError, FaststyleError
 from faststyle.inference import tiling
 from faststyle.inference.backends import BACKENDS
-from faststyle.inference.engines import Engine, EngineOptions, OnnxRuntimeEngine, TorchEngine
+from faststyle.inference.engines import Engine, EngineOptions, OnnxRuntimeEngine, Place, TorchEngine
 from faststyle.inference.mixture import row_shares
 from faststyle.inference.onnx_graph import export_onnx
 from faststyle.inference.stylizer import Stylizer
@@ -84,7 +84,7 @@ class Failing(Engine):
     def fits_whole(self, height: int, width: int) -> bool:
         return True
 
-    def stylize(self, photograph: np.ndarray) -> np.ndarray:
+    def stylize(self, photograph: np.ndarray, place: Place) -> np.ndarray:
         raise self.failure
 
 

@@ -28,7 +28,7 @@ VALUES = int(os.environ.get("FASTSTYLE_VALUES", "2"))  # for each command
 SECONDS = 20  # then it is at work, which is well, too
 
 log = logging.getLogger(__name__)
-HYDRA = ("train", "optimize", "distill")
+HYDRA = {"train": "train", "optimize": "optimize", "distill": "distill", "train-decoder": "decoder"}  # and conf/ pages
 KNOWN = [
     *("-1", "0", "1", "2", "3", "16", "33", "0.5", "-0.5", "1e-3", "1e30", "1e400", "nan", "-inf", "9" * 40, "0x10"),
     *("", "a", "é", "a" * 300, "\x1b[31m", "a\nb", "*", "'", '"', "\\", "\udcff", "--", "-x", "=", ",", "a=b"),
@@ -85,7 +85,7 @@ def options_of(parser: argparse.ArgumentParser, before: Line) -> Iterator[Draw]:
 def keys_of(command: str, settings: Line) -> Iterator[Draw]:
     """Each setting, and each group of settings."""
     with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
-        composed = OmegaConf.to_container(hydra.compose(command, own_overrides(settings)), resolve=False)
+        composed = OmegaConf.to_container(hydra.compose(HYDRA[command], own_overrides(settings)), resolve=False)
     assert isinstance(composed, dict)
     for key in sorted({*_flat(composed), *(path.name for path in CONF.iterdir() if path.is_dir())} - {"debug"}):
         yield lambda chance, key=key: [f"{chance.choice(['', '', '', '', '+', '++', '~'])}{key}={value(chance)}"]
@@ -100,7 +100,13 @@ def _flat(settings: dict[str, object], before: str = "") -> Iterator[str]:
 
 @pytest.fixture
 def lines(
-    tiny_style: Path, photo: Path, photos: Path, vgg_weights: Path, train_overrides: Line, distill_overrides: Line
+    tiny_style: Path,
+    photo: Path,
+    photos: Path,
+    vgg_weights: Path,
+    train_overrides: Line,
+    distill_overrides: Line,
+    decoder_overrides: Line,
 ) -> dict[str, Line]:
     """For each command, or subcommand, what works, quickly."""
     style, picture, folder = str(tiny_style), str(photo), str(photos)
@@ -114,10 +120,12 @@ def lines(
         "stylize": [picture, "--checkpoint", style, "--output=out.png"],
         "stylize-dataset": [folder, "copy", "--checkpoint", style, "--workers=1"],
         "styles": [],
+        "styles fetch": ["fetch", "nowhere"],
         "app": ["--check"],
         "train": train_overrides,
         "optimize": [*painted, *network, "loss.style_layers=[relu1_1]", "run_dir=run"],
         "distill": [*distill_overrides, "run_dir=run", "trainer.max_steps=2"],
+        "train-decoder": [*decoder_overrides, "run_dir=run"],
         "evaluate": ["--checkpoint", style, *measured, "--loss-network=compact"],
         "export": [style, "--output=a.onnx"],
         "benchmark": [],

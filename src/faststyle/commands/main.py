@@ -42,6 +42,7 @@ COMMANDS = {
     "compare-recipes": Command("train recipes for the same time and compare them", TRAINING),
     "sweep-sheet": Command("draw the runs of a multirun on one sheet"),
     "distill": Command("distil VGG-19 into the compact loss network", TRAINING),
+    "train-decoder": Command("train what turns the compact loss network's features into pictures", TRAINING),
     "compare-loss-networks": Command("measure how far the compact loss network agrees with VGG-19", TRAINING),
 }
 

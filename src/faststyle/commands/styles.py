@@ -1,6 +1,8 @@
-"""Lists the shipped styles."""
+"""Lists the shipped styles; fetches the paintings of those in ``conf/style/``."""
 
 import argparse
+import logging
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from faststyle.commands.terminal import build_parser, run_parsed
@@ -11,9 +13,31 @@ if TYPE_CHECKING:
 
 def run(argv: list[str]) -> int:
     """Runs the command and returns its exit code."""
-    return run_parsed(
-        build_parser("styles", "List the shipped styles, each with its picture.").parse_args(argv), styles
-    )
+    args = parse(argv)
+    return run_parsed(args, args.main)
+
+
+def parse(argv: list[str]) -> argparse.Namespace:
+    """Reads the command line."""
+    parser = build_parser("styles", "List the shipped styles, each with its picture; or fetch paintings to train on.")
+    parser.set_defaults(main=styles)
+    commands = parser.add_subparsers(title="commands")
+    words = "download public-domain paintings for style=NAME from museums and Wikimedia Commons"
+    add = commands.add_parser("fetch", help=words, description=words[0].upper() + words[1:] + ".").add_argument
+    add("names", nargs="*", metavar="NAME", help="as in conf/style/; default: all of which a download is known")
+    add("--styles-dir", type=Path, default=Path("data/styles"), help="to here; default: %(default)s")
+    commands.choices["fetch"].set_defaults(main=fetch_paintings)
+    return parser.parse_args(argv)
+
+
+def fetch_paintings(args: argparse.Namespace) -> int:
+    """Tells of what failed; exit code 1 if anything did."""
+    from faststyle.training.paintings import fetch
+
+    failures = fetch(args.names, args.styles_dir)
+    for line in failures:
+        logging.error("%s", line)
+    return 1 if failures else 0
 
 
 def styles(args: argparse.Namespace) -> None:

@@ -96,20 +96,20 @@ def sheet(runs: Sequence[Run], *, width: int, columns: int) -> Picture:
     for run, different in zip(runs, differences(runs), strict=True):
         rgb = read_picture(run.picture).rgb
         figures = [f"{name.replace('_', ' ')} {value:.3g}" for name, value in run.figures.items()]
-        label = [line for text in (*different, ", ".join(figures)) for line in wrap(text, width // LETTER)]
-        tiles.append((resize_to(rgb, round(rgb.shape[0] * width / rgb.shape[1]), width), label))
-    lines = max(len(label) for _, label in tiles)
+        text = [line for part in (*different, ", ".join(figures)) for line in wrap(part, width // LETTER)]
+        tiles.append((resize_to(rgb, round(rgb.shape[0] * width / rgb.shape[1]), width), text))
+    lines = max(len(text) for _, text in tiles)
     height = max(rgb.shape[0] for rgb, _ in tiles)
-    labelled = [label_tile(rgb, label, lines, height) for rgb, label in tiles]
+    labelled = [label_tile(rgb, text, lines, height) for rgb, text in tiles]
     return contact_sheet([labelled[i : i + columns] for i in range(0, len(labelled), columns)])
 
 
-def label_tile(rgb: NDArray[np.uint8], label: list[str], lines: int, height: int) -> NDArray[np.uint8]:
-    """The picture, uint8 (at most ``height``, W, 3), below ``lines`` lines of which the first have the label."""
+def label_tile(rgb: NDArray[np.uint8], text: list[str], lines: int, height: int) -> NDArray[np.uint8]:
+    """A picture, uint8 (H, W, 3), below room for so many lines of text, on white, so many pixels high at least."""
     line = FONT_SIZE + 4
     canvas = Image.new("RGB", (rgb.shape[1], lines * line + height), "white")
     canvas.paste(Image.fromarray(rgb), (0, lines * line))
     font = ImageFont.load_default(FONT_SIZE)
-    for i, text in enumerate(label):
-        ImageDraw.Draw(canvas).text((2, i * line), text, fill="black", font=font)
+    for i, words in enumerate(text):
+        ImageDraw.Draw(canvas).text((2, i * line), words, fill="black", font=font)
     return np.asarray(canvas)

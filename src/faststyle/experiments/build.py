@@ -1,4 +1,4 @@
-"""Builds objects from settings."""
+"""Builds networks from settings. No Lightning, which image optimisation does without."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -6,28 +6,18 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-import pytorch_lightning as pl
 import torch
 import torch.nn.functional as F
-from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
-from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
-from lightning_fabric.utilities.exceptions import MisconfigurationException
-from pytorch_lightning.callbacks import ModelCheckpoint, Timer
-from pytorch_lightning.strategies import DDPStrategy
 from torch import Tensor
 
 from faststyle.checkpoint import Checkpoint, read_checkpoint
 from faststyle.config import PHOTOGRAPH, LossConfig, LossNetworkConfig
 from faststyle.errors import ConfigError
 from faststyle.experiments.inputs import naming
-from faststyle.experiments.schema import LoggerConfig, TrainerConfig
 from faststyle.losses.perceptual_loss import needed_layers
 from faststyle.modeling.loss_network import VGG, Compact, LossNetwork, choose_architecture, load_loss_network
 from faststyle.modeling.transformer_net import TransformerNet
 from faststyle.network_config import NetworkConfig
-from faststyle.training.callbacks import NonFiniteGuard, Parting, WholeCheckpoints
-from faststyle.training.hardware import bf16_is_faster
-from faststyle.training.loggers import LOGGERS
 
 log = logging.getLogger(__name__)
 
@@ -125,54 +115,6 @@ def load_configured_loss_network(
             raise ConfigError(f"loss_network.normalized needs a VGG, found {config.architecture}")
         loss_network.normalize_activations(pictures())
     return loss_network
-
-
-def build_trainer(
-    config: TrainerConfig, logger: LoggerConfig, run_dir: Path, callbacks: list[pl.Callback]
-) -> pl.Trainer:
-    """The Lightning trainer, with checkpoints and the non-finite guard besides ``callbacks``."""
-    if config.threads:
-        torch.set_num_threads(config.threads)
-    checkpoints = run_dir / "checkpoints"
-    guards = [Parting(), Timer(), NonFiniteGuard(checkpoints, config.checkpoint_every)]
-    saving = ModelCheckpoint(
-        checkpoints,
-        "step-{step:06d}",
-        auto_insert_metric_name=False,
-        every_n_train_steps=config.checkpoint_every,
-        save_top_k=1,  # with nothing monitored: the newest
-        enable_version_counter=False,
-    )
-    automatic = "bf16-mixed" if config.precision == "auto" and bf16_is_faster() else "32-true"
-    ddp = DDPStrategy(forward_sync_buffers=False)  # they are alike anyway, and those of the losses large
-    try:
-        trainer = pl.Trainer(
-            accelerator=config.accelerator,
-            devices=config.devices,
-            num_nodes=config.num_nodes,
-            strategy=ddp if config.strategy == "ddp" else config.strategy,
-            precision=automatic if config.precision == "auto" else config.precision,  # type: ignore[arg-type]
-            max_steps=config.max_steps,
-            log_every_n_steps=config.log_every_n_steps,
-            max_epochs=-1,
-            callbacks=[*guards, *callbacks, saving],
-            logger=LOGGERS[logger.kind].build(run_dir, logger.project, logger.offline),
-            default_root_dir=run_dir,
-            enable_model_summary=False,
-            sync_batchnorm=True,
-            plugins=[WholeCheckpoints(), *_cluster()],
-        )
-        if ddp.cluster_environment:  # as many processes as torchrun or SLURM started? Lightning would ask later
-            ddp.cluster_environment.validate_settings(trainer.num_devices, trainer.num_nodes)
-        return trainer
-    except (MisconfigurationException, TypeError, ValueError) as error:  # what Lightning raises on a bad setting
-        raise ConfigError(f"trainer: {str(error).splitlines()[0]}") from error
-
-
-def _cluster() -> list[SLURMEnvironment]:
-    """SLURM, if it started this process; without Lightning's requeueing, which saves in the middle of a step."""
-    under_slurm = SLURMEnvironment.detect() and not TorchElasticEnvironment.detect()
-    return [SLURMEnvironment(auto_requeue=False)] if under_slurm else []
 
 
 def file_name(path: str | None) -> str | None:

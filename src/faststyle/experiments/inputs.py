@@ -10,7 +10,7 @@ from filelock import FileLock, Timeout
 
 from faststyle.checkpoint import read_checkpoint
 from faststyle.errors import FaststyleError, ImageError, OutputError
-from faststyle.experiments.schema import DistillConfig, TrainConfig
+from faststyle.experiments.schema import DecoderConfig, DistillConfig, TrainConfig
 from faststyle.files import check_output
 from faststyle.imaging.images import Picture, resize_shorter_side
 from faststyle.imaging.reading import read_picture
@@ -80,7 +80,7 @@ def check_run_folder(run_dir: str, patterns: Iterable[str], sources: Collection[
             check_output(path, [path.suffix], overwrite=True, sources=sources)
 
 
-def check_own(settings: TrainConfig | DistillConfig, is_own: Callable[[Path], bool]) -> None:
+def check_own(settings: TrainConfig | DistillConfig | DecoderConfig, is_own: Callable[[Path], bool]) -> None:
     """Raises ``OutputError`` where a run that goes on would replace an ``output`` that is not its own, unasked."""
     if not settings.output or settings.resume is None or settings.overwrite:
         return

@@ -36,16 +36,18 @@ class Inputs:
 
 
 def optimize_photograph(settings: OptimizeConfig) -> Path:
-    """Paints ``settings.content`` and returns the path of the picture; the run folder has its history.
+    """Paints ``settings.content`` and returns the path of the picture; the run folder has its history. With
+    ``settings.reconstructions`` the picture is the sheet of ``faststyle.experiments.reconstructions``.
 
     Every setting and its meaning stands in ``conf/``. A signal, or a loss that is not finite, ends it with the picture
     so far. Raises a ``FaststyleError`` on anything that a user can mend, ``SystemExit`` after a signal.
     """
     inputs = check_inputs(settings)
-    from faststyle.experiments.run_optimization import run_optimization  # seconds: torch
+    from faststyle.experiments.reconstructions import run_reconstructions  # seconds: torch
+    from faststyle.experiments.run_optimization import run_optimization
 
     with hold(settings.run_dir):
-        return run_optimization(settings, inputs)
+        return (run_reconstructions if settings.reconstructions else run_optimization)(settings, inputs)
 
 
 def check_inputs(settings: OptimizeConfig) -> Inputs:

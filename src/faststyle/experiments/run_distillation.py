@@ -18,11 +18,11 @@ from faststyle.checkpoint import read_checkpoint, write_tensors
 from faststyle.config import METADATA_KEY
 from faststyle.errors import DAMAGED, CheckpointError, ConfigError
 from faststyle.evaluation.loss_network_agreement import agreement
-from faststyle.experiments.build import build_trainer
 from faststyle.experiments.distill import Inputs
 from faststyle.experiments.inputs import check_own, naming
 from faststyle.experiments.run_training import check_resumable, find_checkpoint, fit, quiet_lightning
 from faststyle.experiments.schema import DistillConfig
+from faststyle.experiments.trainer import build_trainer
 from faststyle.imaging.images import resize_shorter_side
 from faststyle.imaging.reading import read_picture
 from faststyle.modeling.loss_network import VGG, Compact, load_loss_network
@@ -55,7 +55,7 @@ def run_distillation(settings: DistillConfig, inputs: Inputs) -> Path:
         "teacher": Path(settings.teacher).name,
         "data": {"photographs": inputs.photographs.name, "paintings": [path.stem for path in inputs.paintings]},
     }
-    check_own(settings, lambda path: _origin(path, origin.keys()) == origin)
+    check_own(settings, lambda path: origin_of(path, origin.keys()) == origin)
     quiet_lightning()
     pl.seed_everything(settings.seed, verbose=False)
     data = PackDataModule(inputs.photographs, settings.data, cache_dir=settings.cache_dir, seed=settings.seed)
@@ -95,7 +95,7 @@ def run_distillation(settings: DistillConfig, inputs: Inputs) -> Path:
     return inputs.weights_path
 
 
-def _origin(path: Path, keys: Iterable[str]) -> dict[str, Any] | None:
+def origin_of(path: Path, keys: Iterable[str]) -> dict[str, Any] | None:
     """What a student's weights say of what they were made of; None where it is no such file."""
     try:
         with safetensors.safe_open(path, "np") as file:

@@ -40,17 +40,9 @@ NOT_RECORDED = {  # settings that do not change the picture
 
 def run_optimization(settings: OptimizeConfig, inputs: Inputs) -> Path:
     """``faststyle.experiments.optimize.optimize_photograph`` once its inputs are checked."""
-    one_of("init", settings.init, INITS)
-    one_of("optimizer", settings.optimizer, OPTIMIZERS)
-    settings = replace(settings, loss_network=choose_loss_network(settings.loss_network, settings.loss))
-    device = torch.device(find_device(settings.device, [BACKENDS["torch"]]))
+    settings, device = prepare(settings)
     canvas = Canvas(inputs, settings.color, device)
     measure = build_result_measure(settings, canvas)
-    if settings.threads:
-        torch.set_num_threads(settings.threads)
-    if device.type == "cpu":
-        keep_freed_memory()
-    torch.manual_seed(settings.seed)
     interruption = Interruption()
     started = time.perf_counter()
     history, result = _iterate(settings, canvas, inputs.output, interruption)
@@ -70,6 +62,23 @@ def run_optimization(settings: OptimizeConfig, inputs: Inputs) -> Path:
     log.info("%d iterations, %.0f s: %s", len(history) - 1, seconds, inputs.output)
     interruption.leave()
     return inputs.output
+
+
+def prepare(settings: OptimizeConfig) -> tuple[OptimizeConfig, torch.device]:
+    """The settings with a real loss network in the place of ``auto``, and the device. Sets threads and the seed.
+
+    Raises a ``FaststyleError`` on a name that is in no table.
+    """
+    one_of("init", settings.init, INITS)
+    one_of("optimizer", settings.optimizer, OPTIMIZERS)
+    settings = replace(settings, loss_network=choose_loss_network(settings.loss_network, settings.loss))
+    device = torch.device(find_device(settings.device, [BACKENDS["torch"]]))
+    if settings.threads:
+        torch.set_num_threads(settings.threads)
+    if device.type == "cpu":
+        keep_freed_memory()
+    torch.manual_seed(settings.seed)
+    return settings, device
 
 
 def _iterate(
@@ -169,8 +178,9 @@ def iterate(
     return optimize_pyramid(
         build_loss,
         canvas.content,
-        canvas.regions[0].style,
+        canvas.regions,
         init=settings.init,
+        init_strength=settings.init_strength,
         scales=settings.scales,
         steps=settings.steps,
         optimizer=settings.optimizer,

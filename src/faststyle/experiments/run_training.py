@@ -23,7 +23,6 @@ from faststyle.evaluation.metrics import Evaluation, Measure, evaluate
 from faststyle.evaluation.style_distance import StyleDistance, distance_layers
 from faststyle.experiments.build import (
     build_network,
-    build_trainer,
     choose_loss_network,
     file_name,
     load_configured_loss_network,
@@ -34,6 +33,7 @@ from faststyle.experiments.build import (
 from faststyle.experiments.inputs import check_own, is_first, naming
 from faststyle.experiments.schema import TrainConfig
 from faststyle.experiments.train import Inputs
+from faststyle.experiments.trainer import build_trainer
 from faststyle.imaging.images import contact_sheet, write_picture
 from faststyle.inference.stylizer import Stylizer
 from faststyle.losses.perceptual_loss import PerceptualLoss

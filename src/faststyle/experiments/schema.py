@@ -157,6 +157,27 @@ class DistillConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class DecoderConfig:
+    """All settings of ``conf/decoder.yaml``."""
+
+    data: DataConfig
+    optimizer: OptimizerConfig
+    trainer: TrainerConfig
+    logger: LoggerConfig
+    seed: int
+    init: str | None
+    resume: str | None
+    output: str | None
+    overwrite: bool
+    run_dir: str
+    cache_dir: str
+    debug: bool
+
+    def __post_init__(self) -> None:
+        between("seed", self.seed, 0, MOST_SEED)
+
+
+@dataclass(frozen=True, kw_only=True)
 class RegionConfig:
     """Pictures: where a style goes, the painting (None: ``style.image``), the part of it that counts (None: all)."""
 
@@ -175,6 +196,7 @@ class OptimizeConfig:
     content: str | None
     image_size: int
     init: str
+    init_strength: float
     optimizer: str
     learning_rate: float | None
     steps: int
@@ -182,6 +204,7 @@ class OptimizeConfig:
     scales: int
     color: str
     regions: list[RegionConfig]
+    reconstructions: list[str]
     every: int
     measure_under: str | None
     measure_weights: str
@@ -196,9 +219,10 @@ class OptimizeConfig:
 
     def __post_init__(self) -> None:
         between("image_size", self.image_size, 32, MOST_SIDE)
-        for key, most in (("steps", MOST_STEPS), ("every", MOST_STEPS), ("scales", 8)):
-            between(key, getattr(self, key), 1, most)
+        for key, least, most in (("steps", 0, MOST_STEPS), ("every", 1, MOST_STEPS), ("scales", 1, 8)):
+            between(key, getattr(self, key), least, most)
         between("seed", self.seed, 0, MOST_SEED)
+        between("init_strength", self.init_strength, 0, 1)
         check_threads("threads", self.threads)
         one_of("color", self.color, MODES)
         if self.content_error is not None:

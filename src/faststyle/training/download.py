@@ -3,20 +3,24 @@
 import http.client
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 
 from tqdm import tqdm
 
+from faststyle import __version__
 from faststyle.errors import DataError
 
 CHUNK = 1 << 20
 TIMEOUT = 60  # seconds without a byte
+AGENT = {"User-Agent": f"faststyle/{__version__} (style transfer; Python urllib)"}  # Wikimedia refuses those without
 
 
-def download(url: str, path: Path) -> Path:
+def download(url: str, path: Path, check: Callable[[Path], None] | None = None) -> Path:
     """Fetches ``url`` into ``path``, through ``path``.part, checking the size that the server names.
 
-    A file that is there already is taken as it is. Raises ``DataError`` if the server cannot be reached or the
+    A file that is there already is taken as it is. check: raises ``DataError`` on a file that is whole, but not what it
+    should be; it is removed. Raises ``DataError`` if the server cannot be reached or the
     transfer breaks; the next call goes on from there.
     """
     if path.is_file():
@@ -27,7 +31,8 @@ def download(url: str, path: Path) -> Path:
     part.parent.mkdir(parents=True, exist_ok=True)
     have = part.stat().st_size if part.exists() else 0
     try:
-        request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
+        headers = AGENT | ({"Range": f"bytes={have}-"} if have else {})
+        request = urllib.request.Request(url, headers=headers)
         with urllib.request.urlopen(request, timeout=TIMEOUT) as response:
             resumed = response.status == http.HTTPStatus.PARTIAL_CONTENT
             have = have if resumed else 0
@@ -50,5 +55,11 @@ def download(url: str, path: Path) -> Path:
     found = part.stat().st_size
     if found != total:
         raise DataError(f"{part} has {found} of {total} bytes: the same command goes on, or delete it to start afresh")
+    if check:
+        try:
+            check(part)
+        except DataError:
+            part.unlink()
+            raise
     part.replace(path)
     return path

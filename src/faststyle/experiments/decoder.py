@@ -1,0 +1,43 @@
+"""From settings to the decoder of the compact loss network. Nothing heavy is imported before they have been checked."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from faststyle.checkpoint import WEIGHTS
+from faststyle.errors import CheckpointError
+from faststyle.experiments.inputs import check_run_folder, choose_output, hold
+from faststyle.experiments.schema import DecoderConfig
+from faststyle.training.sources import Photographs, open_source
+
+REPLACED = ("checkpoints/step-*.ckpt",)  # in the run folder
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a training reads and where its weights go."""
+
+    photographs: Photographs
+    weights_path: Path
+
+
+def train_decoder(settings: DecoderConfig) -> Path:
+    """Trains the decoder and returns the path of its weights. Raises as ``faststyle.experiments.train.train``."""
+    inputs = check_inputs(settings)
+    from faststyle.experiments.run_decoder import run_decoder  # seconds: torch, Lightning
+
+    with hold(settings.run_dir):
+        return run_decoder(settings, inputs)
+
+
+def check_inputs(settings: DecoderConfig) -> Inputs:
+    """Opens what is named in ``settings``. Raises a ``FaststyleError`` that names the setting."""
+    for key, path in (("init", settings.init), ("resume", settings.resume)):
+        if path not in (None, "auto") and not Path(path).is_file():
+            raise CheckpointError(f"{key}: no checkpoint {path}")
+    photographs = open_source(settings.data.root)
+    sources = [*filter(None, (settings.data.root, settings.init))]
+    check_run_folder(settings.run_dir, REPLACED, sources)
+    default = Path(settings.run_dir) / "decoder.safetensors"
+    overwrite = settings.overwrite or settings.resume is not None
+    weights_path = choose_output(settings.output, default, WEIGHTS, overwrite=overwrite, sources=sources)
+    return Inputs(photographs, weights_path)
