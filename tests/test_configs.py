@@ -35,13 +35,13 @@ GROUPS = {
     "train": ("style", "network", "loss_network", "loss", "data", "trainer", "logger"),
     "optimize": ("loss_network", "loss"),  # and style, whose pages are read for train
     "distill": ("network", "data", "trainer", "logger", "loss/layers@policy"),
-    "decoder": ("data", "trainer", "logger"),
+    "train-decoder": ("data", "trainer", "logger"),
 }
 KINDS: dict[str, Any] = {
     "train": TrainConfig,
     "optimize": OptimizeConfig,
     "distill": DistillConfig,
-    "decoder": DecoderConfig,
+    "train-decoder": DecoderConfig,
 }
 
 

@@ -14,7 +14,7 @@ from faststyle.resources import LOSS_NETWORKS
 
 @pytest.fixture
 def settings(decoder_overrides: list[str], tmp_path: Path) -> DecoderConfig:
-    return compose_settings("decoder", DecoderConfig, [*decoder_overrides, f"run_dir={tmp_path / 'run'}"])
+    return compose_settings("train-decoder", DecoderConfig, [*decoder_overrides, f"run_dir={tmp_path / 'run'}"])
 
 
 def test_weights_go_to_the_run_folder_or_to_output(settings: DecoderConfig) -> None:

@@ -25,7 +25,7 @@ def overrides(decoder_overrides: list[str], tmp_path: Path) -> list[str]:
 
 
 def run(overrides: list[str]) -> Path:
-    return train_decoder(compose_settings("decoder", DecoderConfig, overrides))
+    return train_decoder(compose_settings("train-decoder", DecoderConfig, overrides))
 
 
 def test_the_weights_are_a_decoder_that_says_how_well_it_does(overrides: list[str]) -> None:

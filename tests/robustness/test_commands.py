@@ -28,7 +28,7 @@ VALUES = int(os.environ.get("FASTSTYLE_VALUES", "2"))  # for each command
 SECONDS = 20  # then it is at work, which is well, too
 
 log = logging.getLogger(__name__)
-HYDRA = {"train": "train", "optimize": "optimize", "distill": "distill", "train-decoder": "decoder"}  # and conf/ pages
+HYDRA = ("train", "optimize", "distill", "train-decoder")
 KNOWN = [
     *("-1", "0", "1", "2", "3", "16", "33", "0.5", "-0.5", "1e-3", "1e30", "1e400", "nan", "-inf", "9" * 40, "0x10"),
     *("", "a", "é", "a" * 300, "\x1b[31m", "a\nb", "*", "'", '"', "\\", "\udcff", "--", "-x", "=", ",", "a=b"),
@@ -85,7 +85,7 @@ def options_of(parser: argparse.ArgumentParser, before: Line) -> Iterator[Draw]:
 def keys_of(command: str, settings: Line) -> Iterator[Draw]:
     """Each setting, and each group of settings."""
     with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
-        composed = OmegaConf.to_container(hydra.compose(HYDRA[command], own_overrides(settings)), resolve=False)
+        composed = OmegaConf.to_container(hydra.compose(command, own_overrides(settings)), resolve=False)
     assert isinstance(composed, dict)
     for key in sorted({*_flat(composed), *(path.name for path in CONF.iterdir() if path.is_dir())} - {"debug"}):
         yield lambda chance, key=key: [f"{chance.choice(['', '', '', '', '+', '++', '~'])}{key}={value(chance)}"]

@@ -24,7 +24,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
     commands = parser.add_subparsers(title="commands")
     words = "download public-domain paintings for style=NAME from museums and Wikimedia Commons"
     add = commands.add_parser("fetch", help=words, description=words[0].upper() + words[1:] + ".").add_argument
-    add("names", nargs="*", metavar="NAME", help="as in conf/style/; default: all of which a download is known")
+    add("names", nargs="*", help="as in conf/style/; default: all of which a download is known")
     add("--styles-dir", type=Path, default=Path("data/styles"), help="to here; default: %(default)s")
     commands.choices["fetch"].set_defaults(main=fetch_paintings)
     return parser.parse_args(argv)

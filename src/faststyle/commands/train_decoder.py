@@ -1,4 +1,4 @@
-"""Trains the decoder of the compact loss network. Settings stand in ``conf/decoder.yaml``."""
+"""Trains the decoder of the compact loss network. Settings stand in ``conf/train-decoder.yaml``."""
 
 from faststyle.commands.terminal import one_line_errors
 
@@ -9,5 +9,5 @@ def run(argv: list[str]) -> int:
     from faststyle.experiments.decoder import train_decoder
     from faststyle.experiments.schema import DecoderConfig
 
-    run_application("decoder", DecoderConfig, train_decoder, argv, one_line_errors)
+    run_application("train-decoder", DecoderConfig, train_decoder, argv, one_line_errors)
     return 0

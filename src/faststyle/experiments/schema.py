@@ -158,7 +158,7 @@ class DistillConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class DecoderConfig:
-    """All settings of ``conf/decoder.yaml``."""
+    """All settings of ``conf/train-decoder.yaml``."""
 
     data: DataConfig
     optimizer: OptimizerConfig
