@@ -240,8 +240,8 @@ class TorchEngine(Engine):
     devices = ("cpu", "cuda", "mps")
     options = ("statistics",)
     strips = places = True
-    process_bytes = 650e6
-    pixel_bytes: ClassVar = {1: 25.0, 2: 13.5}
+    process_bytes = 750e6
+    pixel_bytes: ClassVar = {1: 30.0, 2: 16.5}
 
     def __init__(self, source: Path | Checkpoint, options: EngineOptions) -> None:
         import torch
