@@ -39,7 +39,9 @@ def test_names_that_are_no_utf_8() -> None:
 
 def test_only_copies_have_marks() -> None:
     assert Choice(STYLES, 1, 0).mark("a") == ""
+    assert Choice(STYLES, 1, 0).marks("x/0.jpg") == [""]
     assert Choice(STYLES, 2, 0).mark("a") == "-a"
+    assert Choice(STYLES, 2, 0).marks("x/0.jpg") == ["-a", "-d"]
 
 
 def test_which_are_wanted() -> None:

@@ -33,6 +33,10 @@ class Choice:
         text = f"{self.seed}\n{style}\n{name}"
         return hashlib.sha256(text.encode(errors="surrogateescape")).digest()
 
+    def marks(self, name: str) -> list[str]:
+        """Those of a picture's copies; to know the one of a single copy takes no hash."""
+        return [self.mark(style) for style in self.of(name)] if self.per_picture > 1 else [""]
+
     def mark(self, style: str) -> str:
         """What tells a picture's copies apart, at the end of its name; nothing where there is one copy."""
         return f"-{style}" if self.per_picture > 1 else ""

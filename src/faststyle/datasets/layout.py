@@ -135,8 +135,8 @@ def check_distinct(names: Iterable[str], choice: Choice) -> None:
     """Raises ``OutputError`` if two pictures would become one file."""
     seen: dict[str, str] = {}
     for name in names:
-        for style in choice.of(name):
-            target = written_name(name, choice.mark(style))
+        for mark in choice.marks(name):
+            target = written_name(name, mark)
             if target in seen:
                 raise OutputError(f"{seen[target]} and {name} would both become {target}")
             seen[target] = name
