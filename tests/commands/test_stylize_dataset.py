@@ -26,7 +26,7 @@ def test_a_folder_on_this_machine(tiny_style: Path, photos: Path, tmp_path: Path
     *progress, failed = done.stderr.splitlines()
     assert failed == "failed: nested/bad.jpg is no picture of a known format (JPEG, PNG, WEBP, TIFF, BMP, GIF)"
     assert all(not line or line.startswith("stylising: ") for line in progress)
-    assert "picture/s" in progress[-1]
+    assert "7/7" in progress[-1]
     lines = [json.loads(line) for line in (tmp_path / "out" / MANIFEST).read_text().splitlines()]
     assert len(lines) == 7
     for line in lines:

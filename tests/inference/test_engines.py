@@ -183,6 +183,7 @@ def takes_calls_of_several_threads(name: str, saved: Saved) -> None:
     with ThreadPoolExecutor(3) as threads:
         at_once = list(threads.map(stylizer.stylize, photographs))
     for photograph, stylized in zip(photographs, at_once, strict=True):
+        assert stylized.shape == photograph.shape
         assert difference(stylized, saved.by_pytorch(photograph)) <= 1
 
 
@@ -553,6 +554,7 @@ def test_a_gpu_takes_equal_sizes_together(saved: Saved, monkeypatch: pytest.Monk
     assert max(map(len, batches)) > 1
     assert all(len(set(batch)) == 1 for batch in batches)
     for photograph, stylized in zip(photographs, at_once, strict=True):
+        assert stylized.shape == photograph.shape
         assert difference(stylized, saved.by_pytorch(photograph)) <= 1
 
     monkeypatch.setattr(engine, "run", lambda photographs, place: 1 / 0)
