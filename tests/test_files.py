@@ -9,7 +9,7 @@ import pytest
 
 from faststyle import files
 from faststyle.errors import OutputError
-from faststyle.files import TEMPORARY, check_output, check_outputs, replacing
+from faststyle.files import TEMPORARY, check_output, check_outputs, look_again, replacing
 
 
 @pytest.mark.parametrize("overwrite", [True, False])
@@ -79,6 +79,12 @@ def test_what_killed_processes_left_goes(tmp_path: Path) -> None:
     others = [tmp_path / f"{TEMPORARY}{process}-0" for process in running]
     for path in (*left, *others):
         path.touch()
+    with replacing(tmp_path / "a") as temporary:
+        temporary.touch()
+    assert set(tmp_path.iterdir()) == {tmp_path / "a", *others}
+
+    left[0].touch()  # by one that is lost later
+    look_again()
     with replacing(tmp_path / "a") as temporary:
         temporary.touch()
     assert set(tmp_path.iterdir()) == {tmp_path / "a", *others}

@@ -114,6 +114,11 @@ def _clear_temporaries(folder: Path) -> None:
             path.unlink(missing_ok=True)
 
 
+def look_again() -> None:
+    """Another process is lost: writing once more removes what it left."""
+    _clear_temporaries.cache_clear()
+
+
 def _is_running(process: str, machine: str) -> bool:
     """Where that cannot be known, yes."""
     if os.name == "nt" or not process.isdecimal() or machine != _machine():  # there, asking would end it

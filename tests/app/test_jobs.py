@@ -97,7 +97,8 @@ def test_those_who_left_do_not_count(easel: Easel, monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.parametrize(
-    ("replaced", "words"), [(["steps=-1"], "steps must be"), (["help=wrong"], "help"), (None, "No such file")]
+    ("replaced", "words"),
+    [(["steps=-1"], "steps must be from 0 to "), (["help=wrong"], "help"), (None, "No such file")],
 )
 def test_what_fails_is_one_line(replaced: list[str] | None, words: str, easel: Easel) -> None:
     job = Job(PHOTOGRAPH, PAINTING, 32, 12)

@@ -135,9 +135,7 @@ def kill(cluster: Cluster, process: "subprocess.Popen[str]") -> int | None:
 
 
 DISTURBANCES: list[Callable[[Cluster, "subprocess.Popen[str]"], int | None]]
-DISTURBANCES = [kill_a_worker, interrupt]
-if COUNT >= 400:  # minutes
-    DISTURBANCES += [kill_both_workers, terminate, kill, lose_a_machine]
+DISTURBANCES = [kill_a_worker, kill_both_workers, interrupt, terminate, kill, lose_a_machine]
 
 
 @pytest.mark.parametrize("disturb", DISTURBANCES, ids=lambda disturb: disturb.__name__)

@@ -85,12 +85,10 @@ class Worker:
     def check_machine(self) -> None:
         """Raises ``ConfigError`` if this machine lacks what the first one has."""
         host = socket.gethostname()
-        if Records(self.work.output).settings() != self.settings:
-            raise ConfigError(f"{host} does not see {self.work.output}: it must be on a disk that all machines share")
-        if not self.work.layout.root.exists():
-            raise ConfigError(
-                f"{host} does not see {self.work.layout.root}: it must be on a disk that all machines share"
-            )
+        output, root = self.work.output, self.work.layout.root
+        for path, seen in ((output, Records(output).settings() == self.settings), (root, root.exists())):
+            if not seen:
+                raise ConfigError(f"{host} does not see {path}: it must be on a disk that all machines share")
         if digest(self.work.checkpoint) != self.settings["checkpoint"]:
             raise ConfigError(f"{host} has another checkpoint {self.work.checkpoint}")
 

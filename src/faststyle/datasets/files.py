@@ -2,6 +2,7 @@
 
 import shutil
 import zipfile
+from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache, partial
 from pathlib import Path, PurePosixPath
@@ -23,24 +24,35 @@ def _sample(name: str, member: str, read: Callable[[str], bytes]) -> Sample:
         return Sample(name, None, suffix, str(error))
 
 
-class FolderLayout(Layout):
+class _FilesLayout(Layout):
+    """Each picture is a file with a name, and spans are names."""
+
+    @abstractmethod
+    def names(self, file: str) -> list[str]:
+        """Of all pictures. Raises ``DataError``."""
+
+    def spans(self, file: str) -> Iterable[tuple[int, Span]]:
+        names = self.names(file)
+        check_distinct(names, self.choice)
+        return ((len(few), tuple(few)) for few in some(names))
+
+    def target(self, file: str, painted: Painted) -> str:
+        return written_name(painted.sample.name, painted.mark)
+
+
+class FolderLayout(_FilesLayout):
     """Pictures in a folder and all folders in it; other files are left out."""
 
     word = "a folder of pictures"
     suffixes = SUFFIXES
     joins = False
 
-    def spans(self, file: str) -> Iterable[tuple[int, Span]]:
-        names = [path.relative_to(self.root).as_posix() for path in find_pictures(self.root)]
-        check_distinct(names, self.choice)
-        return ((len(few), tuple(few)) for few in some(names))
+    def names(self, file: str) -> list[str]:
+        return [path.relative_to(self.root).as_posix() for path in find_pictures(self.root)]
 
     def read(self, file: str, span: Span) -> Iterator[Sample]:
         for name in span:
             yield _sample(name, name, partial(read_below, self.root))
-
-    def target(self, file: str, painted: Painted) -> str:
-        return written_name(painted.sample.name, painted.mark)
 
     def write(self, part: Part, painted: Iterable[Painted], output: Path, piece: Path) -> None:
         for each in painted:
@@ -57,24 +69,19 @@ def _opened(path: Path) -> Photographs:
     return open_zip(path)
 
 
-class ZipLayout(Layout):
+class ZipLayout(_FilesLayout):
     """Pictures in zip files; their other members are copied."""
 
     word = ".zip files"
     suffixes = frozenset({".zip"})
 
-    def spans(self, file: str) -> Iterable[tuple[int, Span]]:
-        names = _opened(self.root / file).names
-        check_distinct(names, self.choice)
-        return ((len(few), tuple(few)) for few in some(names))
+    def names(self, file: str) -> list[str]:
+        return _opened(self.root / file).names
 
     def read(self, file: str, span: Span) -> Iterator[Sample]:
         photographs = _opened(self.root / file)
         for name in span:
             yield _sample(f"{file}/{name}", name, photographs.read)
-
-    def target(self, file: str, painted: Painted) -> str:
-        return written_name(painted.sample.name, painted.mark)
 
     def write(self, part: Part, painted: Iterable[Painted], output: Path, piece: Path) -> None:
         with replacing(piece) as temporary, zipfile.ZipFile(temporary, "w") as archive:

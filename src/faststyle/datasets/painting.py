@@ -16,7 +16,7 @@ from faststyle.datasets.choice import Choice
 from faststyle.datasets.layout import Layout, Painted, Part, Sample, written_suffix
 from faststyle.datasets.records import Line, Records, note, only_errors
 from faststyle.errors import FaststyleError, ImageError, describe
-from faststyle.files import replacing
+from faststyle.files import look_again, replacing
 from faststyle.imaging.images import Picture, encode_picture, resize_shorter_side
 from faststyle.imaging.reading import decode_picture
 from faststyle.inference.batch import give_back_memory
@@ -88,6 +88,8 @@ class Painter:
         again: whether a worker was lost over the part; then it goes picture by picture, and one over which two more are
         lost is recorded as failed. Raises ``OSError`` where nothing can be written.
         """
+        if again:
+            look_again()
         lines: list[Line] = []
         samples, piece = self.work.layout.samples(part), self.records.piece(part.file, part.number)
         suspects = self.records.suspects(part.file, part.number)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from faststyle.evaluation.judges import JUDGES
@@ -109,18 +110,11 @@ def by_painting(results: Results, figures: Mapping[str, Mapping[str, float]]) ->
 
 def rank_correlation(one: Sequence[float], other: Sequence[float]) -> float:
     """Spearman's, in [-1, 1]; of equal values the mean rank counts. 0 where all of a side are equal."""
-    ranks = [_ranks(np.asarray(values)) for values in (one, other)]
-    if any(np.ptp(each) == 0 for each in ranks):
+    from torchmetrics.functional import spearman_corrcoef  # seconds to import
+
+    if any(len(set(values)) == 1 for values in (one, other)):
         return 0.0
-    one_rank, other_rank = (each - each.mean() for each in ranks)
-    return float(one_rank @ other_rank / math.sqrt((one_rank @ one_rank) * (other_rank @ other_rank)))
-
-
-def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    less = (values[None] < values[:, None]).sum(1)
-    equal = (values[None] == values[:, None]).sum(1)
-    ranks: NDArray[np.float64] = less + (equal - 1) / 2
-    return ranks
+    return spearman_corrcoef(*(torch.tensor(values, dtype=torch.float64) for values in (one, other))).item()
 
 
 def painting_table(paintings: Mapping[str, Mapping[str, float]], predicted: str) -> str:

@@ -4,8 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from faststyle.checkpoint import WEIGHTS
-from faststyle.errors import CheckpointError
-from faststyle.experiments.inputs import check_run_folder, choose_output, hold
+from faststyle.experiments.inputs import check_run_folder, check_starts, choose_output, hold
 from faststyle.experiments.schema import DecoderConfig
 from faststyle.training.sources import Photographs, open_source
 
@@ -31,9 +30,7 @@ def train_decoder(settings: DecoderConfig) -> Path:
 
 def check_inputs(settings: DecoderConfig) -> Inputs:
     """Opens what is named in ``settings``. Raises a ``FaststyleError`` that names the setting."""
-    for key, path in (("init", settings.init), ("resume", settings.resume)):
-        if path not in (None, "auto") and not Path(path).is_file():
-            raise CheckpointError(f"{key}: no checkpoint {path}")
+    check_starts(settings)
     photographs = open_source(settings.data.root)
     sources = [*filter(None, (settings.data.root, settings.init))]
     check_run_folder(settings.run_dir, REPLACED, sources)

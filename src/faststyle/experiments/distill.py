@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from faststyle.checkpoint import WEIGHTS
-from faststyle.errors import CheckpointError, ConfigError, DataError
-from faststyle.experiments.inputs import check_run_folder, choose_output, hold
+from faststyle.errors import ConfigError, DataError
+from faststyle.experiments.inputs import check_run_folder, check_starts, choose_output, hold
 from faststyle.experiments.schema import DistillConfig
 from faststyle.imaging.images import find_pictures
 from faststyle.training.sources import Photographs, open_source
@@ -42,9 +42,7 @@ def check_inputs(settings: DistillConfig) -> Inputs:
     used = {*settings.policy.content_layers, *settings.policy.style_layers}
     if missing := sorted(used.difference(settings.layers)):
         raise ConfigError(f"layers must hold those of policy, too: {', '.join(missing)}")
-    for key, path in (("init", settings.init), ("resume", settings.resume)):
-        if path not in (None, "auto") and not Path(path).is_file():
-            raise CheckpointError(f"{key}: no checkpoint {path}")
+    check_starts(settings)
     photographs = open_source(settings.data.root)
     default = Path(settings.run_dir) / "compact.safetensors"
     overwrite = settings.overwrite or settings.resume is not None

@@ -1,6 +1,5 @@
 """What a user gives, checked before anything heavy is imported. No torch."""
 
-import os
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -9,20 +8,14 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from faststyle.checkpoint import read_checkpoint
-from faststyle.errors import FaststyleError, ImageError, OutputError
-from faststyle.experiments.schema import DecoderConfig, DistillConfig, TrainConfig
+from faststyle.errors import CheckpointError, FaststyleError, ImageError, OutputError
+from faststyle.experiments.launch import is_first
+from faststyle.experiments.schema import DecoderConfig, TrainConfig
 from faststyle.files import check_output
 from faststyle.imaging.images import Picture, resize_shorter_side
 from faststyle.imaging.reading import read_picture
 from faststyle.network_config import NetworkConfig
 from faststyle.resources import PAINTINGS
-
-RANKS = ("RANK", "LOCAL_RANK", "SLURM_PROCID", "SUBMITIT_LOCAL_GLOBALID")  # 0 in the first process of a training
-
-
-def is_first() -> bool:
-    """Whether this is the first process of its training, which alone writes and tells."""
-    return all(os.environ.get(rank, "0") == "0" for rank in RANKS)
 
 
 @contextmanager
@@ -80,7 +73,14 @@ def check_run_folder(run_dir: str, patterns: Iterable[str], sources: Collection[
             check_output(path, [path.suffix], overwrite=True, sources=sources)
 
 
-def check_own(settings: TrainConfig | DistillConfig | DecoderConfig, is_own: Callable[[Path], bool]) -> None:
+def check_starts(settings: DecoderConfig) -> None:
+    """Raises ``CheckpointError`` if ``init`` or ``resume`` is a file that is not there."""
+    for key, path in (("init", settings.init), ("resume", settings.resume)):
+        if path not in (None, "auto") and not Path(path).is_file():
+            raise CheckpointError(f"{key}: no checkpoint {path}")
+
+
+def check_own(settings: TrainConfig | DecoderConfig, is_own: Callable[[Path], bool]) -> None:
     """Raises ``OutputError`` where a run that goes on would replace an ``output`` that is not its own, unasked."""
     if not settings.output or settings.resume is None or settings.overwrite:
         return

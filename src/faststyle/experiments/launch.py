@@ -2,6 +2,13 @@
 
 import os
 
+RANKS = ("RANK", "LOCAL_RANK", "SLURM_PROCID", "SUBMITIT_LOCAL_GLOBALID")  # 0 in the first process of a training
+
+
+def is_first() -> bool:
+    """Whether this is the first process of its training, which alone writes and tells."""
+    return all(os.environ.get(rank, "0") == "0" for rank in RANKS)
+
 
 def run_name(date: str) -> str:
     """The name of a new run's folder, the same in all processes of a training: the date; under torchrun, the date at

@@ -18,7 +18,7 @@ from faststyle.experiments.run_optimization import RECORD, Canvas, iterate, prep
 from faststyle.experiments.schema import OptimizeConfig
 from faststyle.files import replacing
 from faststyle.imaging.images import contact_sheet, resize_to, write_picture
-from faststyle.signals import Interruption
+from faststyle.signals import Interruption, catching
 
 log = logging.getLogger(__name__)
 
@@ -44,17 +44,13 @@ def run_reconstructions(settings: OptimizeConfig, inputs: Inputs) -> Path:
     originals = {"content": inputs.photograph.rgb, "style": inputs.regions[0].style.rgb}
     rows = {term: [_tile(rgb, inputs.photograph.size, [term])] for term, rgb in originals.items()}
     found: list[Reconstruction] = []
-    interruption = Interruption()
-    interruption.catch()
-    try:
+    with catching() as interruption:
         for one, rgb in reconstruct(settings, canvas, interruption):
             found.append(one)
             until = one.layers[-1] if len(one.layers) == 1 else f"up to {one.layers[-1]}"
             text = [until, f"error {one.before:.2g}", f"to {one.after:.2g}"]
             rows[one.term].append(_tile(rgb, inputs.photograph.size, text))
             log.info("%s by %s: error %.3g -> %.3g", one.term, ", ".join(one.layers), one.before, one.after)
-    finally:
-        interruption.restore()
     run_dir = Path(settings.run_dir)
     longest = max(map(len, rows.values()))
     sheet = contact_sheet([row + [np.full_like(row[0], 255)] * (longest - len(row)) for row in rows.values()])

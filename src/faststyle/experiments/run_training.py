@@ -30,7 +30,8 @@ from faststyle.experiments.build import (
     row_names,
     train_rows_only,
 )
-from faststyle.experiments.inputs import check_own, is_first, naming
+from faststyle.experiments.inputs import check_own, naming
+from faststyle.experiments.launch import is_first
 from faststyle.experiments.schema import TrainConfig
 from faststyle.experiments.train import Inputs
 from faststyle.experiments.trainer import build_trainer

@@ -129,34 +129,6 @@ class TrainConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class DistillConfig:
-    """All settings of ``conf/distill.yaml``."""
-
-    teacher: str
-    paintings: list[str]
-    painting_sizes: list[int]
-    start: str | None
-    layers: list[str]
-    policy: PolicyConfig
-    network: NetworkConfig
-    data: DataConfig
-    optimizer: OptimizerConfig
-    trainer: TrainerConfig
-    logger: LoggerConfig
-    seed: int
-    init: str | None
-    resume: str | None
-    output: str | None
-    overwrite: bool
-    run_dir: str
-    cache_dir: str
-    debug: bool
-
-    def __post_init__(self) -> None:
-        between("seed", self.seed, 0, MOST_SEED)
-
-
-@dataclass(frozen=True, kw_only=True)
 class DecoderConfig:
     """All settings of ``conf/train-decoder.yaml``."""
 
@@ -175,6 +147,19 @@ class DecoderConfig:
 
     def __post_init__(self) -> None:
         between("seed", self.seed, 0, MOST_SEED)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DistillConfig(DecoderConfig):
+    """All settings of ``conf/distill.yaml``: those of a decoder's training, and more."""
+
+    teacher: str
+    paintings: list[str]
+    painting_sizes: list[int]
+    start: str | None
+    layers: list[str]
+    policy: PolicyConfig
+    network: NetworkConfig
 
 
 @dataclass(frozen=True, kw_only=True)

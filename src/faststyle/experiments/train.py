@@ -14,10 +14,10 @@ from faststyle.experiments.inputs import (
     choose_init,
     choose_output,
     hold,
-    is_first,
     load_style,
     naming,
 )
+from faststyle.experiments.launch import is_first
 from faststyle.experiments.schema import TrainConfig
 from faststyle.imaging.images import Picture
 from faststyle.imaging.reading import read_picture
