@@ -35,21 +35,12 @@ def test_the_trainer_saves_and_guards(settings: TrainConfig) -> None:
     assert not run_dir.exists()
 
 
-@pytest.mark.parametrize(
-    ("precision", "faster", "expected"),
-    [("auto", True, "bf16-mixed"), ("auto", False, "32-true"), ("bf16-true", False, "bf16-true")],
-)
-def test_precision_is_chosen_by_measurement_unless_it_is_given(
-    precision: str,
-    faster: bool,
-    expected: str,
-    settings: TrainConfig,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+def test_the_trainer_has_the_precision_that_is_chosen(
+    settings: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(trainers, "bf16_is_faster", lambda: faster)
-    config = replace(settings.trainer, precision=precision)
-    assert build_trainer(config, settings.logger, tmp_path, []).precision == expected
+    monkeypatch.setattr(trainers, "choose_precision", {"auto": "bf16-mixed"}.__getitem__)
+    config = replace(settings.trainer, precision="auto")
+    assert build_trainer(config, settings.logger, tmp_path, []).precision == "bf16-mixed"
 
 
 @pytest.mark.parametrize("kind", LOGGERS)
