@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
+from faststyle.commands.benchmark_scaling import add_dataset, add_ddp, benchmark_dataset, benchmark_ddp
 from faststyle.commands.terminal import build_parser, pixels, run_parsed, whole
 from faststyle.config import MOST_THREADS
 from faststyle.errors import ConfigError, ImageError
@@ -62,6 +63,9 @@ def parse(argv: list[str]) -> argparse.Namespace:
     beside.add_argument("work", choices=("train", "folder"), metavar="work", help=explained)
     beside.add_argument("--pictures", type=Path, metavar="DIR", help="a folder")
     _add_rounds(beside, 30, "turns of each, alone and beside")
+
+    add_dataset(kinds, "dataset")
+    add_ddp(kinds, "ddp")
     return parser.parse_args(argv)
 
 
@@ -176,4 +180,6 @@ KINDS = {
     "process": benchmark_process,
     "folder": benchmark_folder,
     "beside": benchmark_beside,
+    "dataset": benchmark_dataset,
+    "ddp": benchmark_ddp,
 }

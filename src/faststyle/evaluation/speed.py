@@ -117,8 +117,8 @@ def processes(
                 name = exported.name if source == str(exported) else checkpoint
                 result = str(Path(folder) / f"{Path(name).name}.jpg")
                 command = [sys.executable, "-m", "faststyle", "stylize", str(photograph), "--checkpoint", source]
-                calls[name] = partial(_run, [*command, "--output", result, "--overwrite"])
-                staged = _run([sys.executable, "-c", STAGES, str(photograph), source, result])
+                calls[name] = partial(run_process, [*command, "--output", result, "--overwrite"])
+                staged = run_process([sys.executable, "-c", STAGES, str(photograph), source, result])
                 stages[name] = json.loads(staged)
         return alternate(calls, rounds, warm_up=1), stages
 
@@ -229,7 +229,7 @@ def _busy_process() -> Iterator[None]:
         process.wait()
 
 
-def _run(command: list[str]) -> str:
+def run_process(command: list[str]) -> str:
     """Returns what a process prints. Raises ``FaststyleError`` with the last line of its errors if it fails."""
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
