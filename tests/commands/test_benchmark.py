@@ -132,14 +132,15 @@ def check_dataset(tiny_style: Path, pictures: Path, monkeypatch: pytest.MonkeyPa
     """Stages, and the whole as it is predicted from them, simulated and measured."""
     (pictures / "bad.png").unlink()
     monkeypatch.setattr(dataset_speed, "bookkeeping_seconds", lambda work, count: (1e-4, 2e-4))
+    monkeypatch.setattr(dataset_speed, "handing_seconds", lambda work, count: 1e-3)
     stages = [dict(zip(STAGES, (0.001, 0.009, 0.07, 0.01, 0.01), strict=True))] * 2
     monkeypatch.setattr(dataset_speed, "stages_side_by_side", lambda work, count, workers: stages[:count])
-    copied = dataset_speed.Copied(few=5 + 0.1 * FEW, seconds=5.5, handing=1e-3, size=1e5)
+    copied = dataset_speed.Copied(few=5 + 0.1 * FEW, seconds=5.5, size=1e5)
     monkeypatch.setattr(dataset_speed, "measure_copy", lambda work, workers: copied)
     line = ("benchmark", "dataset", pictures, "--checkpoint", tiny_style, "--workers", 1, "--plan", 100, 1_000_000)
     assert call(*line) == 0
     assert capsys.readouterr().out.splitlines() == [
-        "the first process: 0.100 ms a picture to list, 0.200 for the manifest",
+        "the first process: 0.100 ms a picture to list, 0.200 for the manifest, 1.00 ms to hand out 16",
         "1 at once, ms a picture: read 1.00, decode 9.00, network 70.00, encode 10.00, write 10.00",
         "1 workers, 3 pictures: predicted 5.3 s, simulated 5.3 s, measured 5.5 s (predicted -4 %)",
         "100 workers, 1000000 pictures, 1000 MB/s: predicted 21.8 min, simulated 21.8 min; bottleneck: workers",

@@ -1,8 +1,9 @@
 """What a stylised copy takes: stages of real pictures, the first process's own work, the whole."""
 
 import os
+from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,9 +12,20 @@ from PIL import Image
 
 from faststyle.datasets import speed
 from faststyle.datasets.choice import Choice
+from faststyle.datasets.cluster import Done, Worker
 from faststyle.datasets.files import FolderLayout
+from faststyle.datasets.layout import Part
 from faststyle.datasets.painting import Work
-from faststyle.datasets.speed import FEW, STAGES, bookkeeping_seconds, measure_copy, stage_seconds, stages_side_by_side
+from faststyle.datasets.records import Records
+from faststyle.datasets.speed import (
+    FEW,
+    STAGES,
+    bookkeeping_seconds,
+    handing_seconds,
+    measure_copy,
+    stage_seconds,
+    stages_side_by_side,
+)
 from faststyle.imaging.images import find_pictures
 from helpers import noise
 
@@ -56,6 +68,24 @@ def test_the_first_processs_own_work(work: Work) -> None:
     listing, manifest = bookkeeping_seconds(work, 100)
     assert 0 < listing < 0.1
     assert 0 < manifest < 0.1
+
+
+def test_the_first_process_hands_out_parts(work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
+    handed = []
+
+    def do_all(parts: deque[Part], each: Work, *_: object) -> Iterator[tuple[Part, Done]]:
+        worker = Worker(each, 1, Records(each.output).settings())
+        assert worker.start() == Done()
+        for part in parts:
+            handed.append(part)
+            assert worker.do(part, again=False) == Done()
+            yield part, Done()
+
+    monkeypatch.setattr(speed, "connected", lambda address, workers: nullcontext())
+    monkeypatch.setattr(speed, "build_team", lambda workers, device: None)
+    monkeypatch.setattr(speed, "do_all", do_all)
+    assert 0 < handing_seconds(work, 10) < 1
+    assert len(set(handed)) == 10
 
 
 def test_the_whole_copy_and_one_of_few(work: Work, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ from faststyle.errors import ConfigError, ImageError
 from faststyle.threads import available_cores
 
 LISTED = 20_000  # names, of which listing and manifest are timed
+HANDED = 1000  # parts, of which handing out is timed
 
 
 def add_dataset(kinds: Any, name: str) -> None:
@@ -69,7 +70,14 @@ def benchmark_dataset(args: argparse.Namespace) -> None:
     from faststyle.datasets.layout import SOME
     from faststyle.datasets.layouts import open_layout
     from faststyle.datasets.painting import Work, known_styles
-    from faststyle.datasets.speed import FEW, STAGES, bookkeeping_seconds, measure_copy, stages_side_by_side
+    from faststyle.datasets.speed import (
+        FEW,
+        STAGES,
+        bookkeeping_seconds,
+        handing_seconds,
+        measure_copy,
+        stages_side_by_side,
+    )
     from faststyle.evaluation.scaling import CopyCosts, predict_copy, simulate_copy
     from faststyle.imaging.images import MAX_MEGAPIXELS
 
@@ -77,7 +85,11 @@ def benchmark_dataset(args: argparse.Namespace) -> None:
     work = Work(args.checkpoint, layout, Path(), args.size, MAX_MEGAPIXELS, "cpu", None)
     count = sum(part.count for part in layout.parts(""))
     listing, manifest = bookkeeping_seconds(work, LISTED)
-    print(f"the first process: {1e3 * listing:.3f} ms a picture to list, {1e3 * manifest:.3f} for the manifest")
+    handing = handing_seconds(work, HANDED)
+    print(
+        f"the first process: {1e3 * listing:.3f} ms a picture to list, {1e3 * manifest:.3f} for the manifest, "
+        f"{1e3 * handing:.2f} ms to hand out {SOME}"
+    )
     for workers in args.workers:
         stages = stages_side_by_side(work, args.rounds, workers)
         means = {name: statistics.fmean(each[name] for each in stages) for name in STAGES}
@@ -87,7 +99,7 @@ def benchmark_dataset(args: argparse.Namespace) -> None:
             start=copied.few - FEW * sum(means.values()),
             listing=listing,
             manifest=manifest,
-            handing=copied.handing,
+            handing=handing,
             pictures=[sum(each.values()) for each in stages],
             part=SOME,
             size=copied.size,

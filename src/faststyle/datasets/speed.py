@@ -14,11 +14,12 @@ from functools import partial
 from itertools import chain, cycle, islice
 from pathlib import Path
 
+from faststyle.datasets.cluster import Task, build_team, connected, do_all
 from faststyle.datasets.files import FolderLayout
-from faststyle.datasets.layout import SOME, Painted
+from faststyle.datasets.layout import BROKEN, SOME, Painted, Part
 from faststyle.datasets.painting import Painter, Work
 from faststyle.datasets.records import Records, note
-from faststyle.datasets.stylizing import make_plan, stylize_dataset
+from faststyle.datasets.stylizing import make_plan, settings_of, stylize_dataset
 from faststyle.imaging.images import encode_picture, find_pictures
 from faststyle.threads import available_cores
 
@@ -28,12 +29,10 @@ FEW = SOME  # pictures of the copy that tells what the start takes
 
 @dataclass(frozen=True)
 class Copied:
-    """few, seconds: of a copy of ``FEW`` pictures, and of all. handing: seconds of the first process's CPU for a part.
-    size: bytes that a picture reads and writes."""
+    """few, seconds: of a copy of ``FEW`` pictures, and of all. size: bytes that a picture reads and writes."""
 
     few: float
     seconds: float
-    handing: float
     size: float
 
 
@@ -85,6 +84,19 @@ def bookkeeping_seconds(work: Work, count: int) -> tuple[float, float]:
         return listing / count, _seconds(lambda: deque(records.write_manifest({"": len(parts)}), maxlen=0)) / count
 
 
+def handing_seconds(work: Work, count: int) -> float:
+    """Seconds of CPU, a part, that the first process takes to hand out parts, and to hear what became of them."""
+    with tempfile.TemporaryDirectory() as folder:
+        copy = replace(work, output=Path(folder))
+        records = Records(copy.output)
+        records.check_settings(settings_of(copy))
+        parts: deque[Task] = deque(Part("", number, 1, (BROKEN, "no picture")) for number in range(1, count + 1))
+        with connected(None, 1):
+            begun = time.process_time()
+            deque(do_all(parts, copy, build_team(1, "cpu"), records.settings(), lambda: False), maxlen=0)
+            return (time.process_time() - begun) / count
+
+
 def measure_copy(work: Work, workers: int) -> Copied:
     """Makes the whole copy, and one of ``FEW`` pictures, by workers with one core each."""
     with tempfile.TemporaryDirectory() as folder, _cores(workers):
@@ -93,16 +105,13 @@ def measure_copy(work: Work, workers: int) -> Copied:
         names = list(chain.from_iterable(part.span for part in work.layout.parts("")))
         for name in names[:FEW]:
             (few / Path(name).name).symlink_to(work.layout.root / name)
-        taken, cpu, output = [], [], Path(folder) / "copy"
+        taken, output = [], Path(folder) / "copy"
         for layout in (FolderLayout(few, work.choice), work.layout):
             shutil.rmtree(output, ignore_errors=True)
             copy = replace(work, layout=layout, output=output)
-            begun = time.process_time()
             taken.append(_seconds(partial(stylize_dataset, copy, [""], address=None, workers=workers)))
-            cpu.append(time.process_time() - begun)
-        parts = max(1, (len(names) - FEW) / SOME)
         size = (_size(work.layout.root) + _size(output)) / len(names)
-        return Copied(few=taken[0], seconds=taken[1], handing=(cpu[1] - cpu[0]) / parts, size=size)
+        return Copied(few=taken[0], seconds=taken[1], size=size)
 
 
 def _size(folder: Path) -> int:
