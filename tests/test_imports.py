@@ -25,9 +25,10 @@ class Rule:
 
 
 SMALL = FLAT | {"config", "network_config"}
-INFERENCE = SMALL | {"imaging", "modeling", "formats", "checkpoint"}
+INFERENCE = SMALL | {"devices", "imaging", "modeling", "formats", "checkpoint"}
 RULES = {
     **{name: Rule(FLAT, TRAINING_ONLY | {"torch", "numpy"}) for name in FLAT},
+    "devices": Rule(set(), TRAINING_ONLY | {"numpy"}),
     "network_config": Rule({"errors"}, TRAINING_ONLY | {"torch", "numpy"}),
     "config": Rule({"errors", "network_config"}, TRAINING_ONLY | {"torch", "numpy"}),
     "formats": Rule({"errors"}, TRAINING_ONLY | {"torch", "numpy"}),

@@ -89,7 +89,7 @@ def check_process(tiny_style: Path, pictures: Path, monkeypatch: pytest.MonkeyPa
         asked.append(Path(command[command.index("--checkpoint") + 1]).name)
         return ""
 
-    monkeypatch.setattr(speed, "_run", run)
+    monkeypatch.setattr(speed, "run_process", run)
     assert call("benchmark", "process", pictures / "0.png", "--checkpoint", tiny_style, "--rounds", 2) == 0
     assert asked == ["style.safetensors", "style.onnx"] * 3  # by turns; the first round does not count
     seconds = r"\d+\.\d\d"

@@ -47,7 +47,7 @@ def test_precision_is_chosen_by_measurement_unless_it_is_given(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(trainers, "bf16_is_faster", lambda: faster)
+    monkeypatch.setattr(trainers, "bf16_is_faster", lambda device: faster)
     config = replace(settings.trainer, precision=precision)
     assert build_trainer(config, settings.logger, tmp_path, []).precision == expected
 

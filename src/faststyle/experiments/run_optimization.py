@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from faststyle.devices import device_name
 from faststyle.errors import one_of
 from faststyle.evaluation.metrics import Measure, build_measure
 from faststyle.experiments.build import choose_loss_network, file_name, load_configured_loss_network
@@ -27,7 +28,7 @@ from faststyle.modeling.loss_network import LossNetwork
 from faststyle.modeling.pixels import to_image, to_pixels
 from faststyle.optimization import INITS, OPTIMIZERS, ContentTarget, Step, optimize_pyramid, pyramid, region_at
 from faststyle.signals import Interruption
-from faststyle.training.hardware import device_name, keep_freed_memory
+from faststyle.training.hardware import keep_freed_memory
 
 log = logging.getLogger(__name__)
 

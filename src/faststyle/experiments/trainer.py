@@ -10,6 +10,7 @@ from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.callbacks import ModelCheckpoint, Timer
 from pytorch_lightning.strategies import DDPStrategy
 
+from faststyle.devices import available_gpus
 from faststyle.errors import ConfigError
 from faststyle.experiments.schema import LoggerConfig, TrainerConfig
 from faststyle.training.callbacks import NonFiniteGuard, Parting, WholeCheckpoints
@@ -33,7 +34,7 @@ def build_trainer(
         save_top_k=1,  # with nothing monitored: the newest
         enable_version_counter=False,
     )
-    automatic = "bf16-mixed" if config.precision == "auto" and bf16_is_faster() else "32-true"
+    automatic = "bf16-mixed" if config.precision == "auto" and bf16_is_faster(_device(config)) else "32-true"
     ddp = DDPStrategy(forward_sync_buffers=False)  # they are alike anyway, and those of the losses large
     try:
         trainer = pl.Trainer(
@@ -57,6 +58,12 @@ def build_trainer(
         return trainer
     except (MisconfigurationException, TypeError, ValueError) as error:  # what Lightning raises on a bad setting
         raise ConfigError(f"trainer: {str(error).splitlines()[0]}") from error
+
+
+def _device(config: TrainerConfig) -> torch.device:
+    """The kind on which Lightning will train."""
+    gpus = [] if config.accelerator == "cpu" else available_gpus()
+    return torch.device(next(iter(gpus), "cpu"))
 
 
 def _cluster() -> list[SLURMEnvironment]:
