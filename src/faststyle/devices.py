@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
+# of ``TransformerNet.forward``: whole numbers that change with every training step
+PLACE = "L['top'],L['left']"
+
 
 def gpu_may_be_there() -> bool:
     """Whether it is worth loading torch to ask: a driver's device file, or Apple's own processors."""
@@ -81,7 +84,13 @@ def gpu_has_bfloat16(device: torch.device) -> bool:
 
 
 def compile_on_gpu(device: torch.device, *modules: nn.Module) -> None:
-    """Compiles the modules, each when it is first called; on a CPU that gains nothing (BENCHMARKS.md)."""
+    """Compiles the modules, each when it is first called; on a CPU that gains nothing (BENCHMARKS.md).
+
+    The place in the noise may change without compiling anew.
+    """
     if has_memory_of_its_own(device):
+        import torch
+
+        torch.compiler.config.dynamic_sources = PLACE
         for module in modules:
             module.compile()
