@@ -194,10 +194,14 @@ def largest_picture(job: Job) -> Iterator[Result]:
     side, most = job.amount.sides
     result: Result = {"free_gib": _gib(free_memory(device)), "assumed_bytes_a_pixel": stylizer.engine.bytes_per_pixel}
     while side <= most:
-        pixels = torch.zeros(1, side, side, 3, dtype=torch.uint8, device=device)
-        peak = peak_memory(device, one_pass(network, pixels, "float32"))
+        try:
+            pixels = torch.zeros(1, side, side, 3, dtype=torch.uint8, device=device)
+            peak = peak_memory(device, one_pass(network, pixels, "float32"))
+        except RuntimeError as error:  # as out of memory
+            yield result | {"too_large": {"side": side, "reason": one_line(error)}}
+            return
         result |= {"side": side, "megapixels": side**2 / 1e6, "peak_gib": _gib(peak)}
-        result |= {"bytes_a_pixel": peak and peak / side**2, "headline": f"{side**2 / 1e6:.1f} megapixels whole"}
+        result |= {"bytes_a_pixel": peak and peak / side**2, "headline": f"{side}x{side} pixels in one piece"}
         yield result
         side = round(side * GROWTH)
 

@@ -29,6 +29,7 @@ Result = dict[str, Any]  # plain values, for JSON; of one that failed there is "
 Job = TypeVar("Job")
 
 PACKAGES = ("torch", "torchvision", "pytorch-lightning", "hydra-core", "numpy")  # whose versions are told
+PATIENCE = 5  # seconds, with a process that has told everything
 CONTEXT: Any = multiprocessing.get_context("spawn")  # a GPU does not survive a fork
 
 
@@ -81,6 +82,7 @@ def run_alone(run: Callable[[Job], Iterator[Result]], job: Job, seconds: float) 
         while True:
             error, news = _receive(receiving, process, end, seconds)
             if error is None and news is None:
+                process.join(timeout=PATIENCE)
                 return
             result = {**result, "error": error} if error else {**(news or {})}
             yield result | {"seconds_taken": round(time.monotonic() - started, 1)}
@@ -132,13 +134,11 @@ def one_line(error: Exception) -> str:
 
 
 def _end(process: BaseProcess) -> None:
-    """With all that it has started."""
-    process.join(timeout=1)
-    if process.is_alive():
-        try:
-            os.killpg(process.pid, signal.SIGKILL)  # type: ignore[arg-type]
-        except (AttributeError, ProcessLookupError):  # Windows; or it is no group's first yet
-            process.kill()
+    """With all that it has started, which may be there when it is gone."""
+    try:
+        os.killpg(process.pid, signal.SIGKILL)  # type: ignore[arg-type]
+    except (AttributeError, OSError):  # Windows; it is no group's first yet; nothing is there
+        process.kill()
     process.join()
 
 
