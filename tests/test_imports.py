@@ -140,6 +140,14 @@ def test_only_the_command_for_data_sets_loads_ray() -> None:
     assert not loaded & {*TRAINING_ONLY, "torch", "torchvision", "pandas"}
 
 
+def test_what_needs_no_training_is_measured_on_a_gpu_without_its_packages() -> None:
+    loaded = loaded_by(
+        "import faststyle.commands.benchmark, faststyle.experiments.gpu_measurements, faststyle.training.sources"
+    )
+    assert "torch" in loaded
+    assert not loaded & {*TRAINING_ONLY, "torchvision", "cv2", "av"}
+
+
 def test_every_source_file_has_its_test_file() -> None:
     modules = [path.relative_to(PACKAGE) for path in FILES if path.stem not in ("__init__", "errors")]
     missing = [str(m) for m in modules if not (ROOT / "tests" / m.parent / f"test_{m.name}").exists()]

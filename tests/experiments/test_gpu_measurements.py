@@ -16,7 +16,7 @@ from helpers import ROOT, call
 
 
 @pytest.fixture
-def job(photo: Path, tiny_style: Path, monkeypatch: pytest.MonkeyPatch) -> Job:
+def job(photo: Path, photos: Path, monkeypatch: pytest.MonkeyPatch) -> Job:
     """What it starts as processes runs in this one."""
 
     def run(command: list[str]) -> str:
@@ -31,7 +31,7 @@ def job(photo: Path, tiny_style: Path, monkeypatch: pytest.MonkeyPatch) -> Job:
         device="cpu",
         checkpoint="brush_strokes",
         painting=ROOT / "paintings" / "brush_strokes.jpg",
-        photographs="samples",
+        photographs=str(photos),
         images=photo,
         picture=photo,
         weights=None,

@@ -10,7 +10,8 @@ from itertools import pairwise
 from pathlib import Path
 
 from faststyle.commands.evaluate import find_photographs
-from faststyle.commands.terminal import build_parser, pixels, real, run_parsed, whole
+from faststyle.commands.main import TRAINING
+from faststyle.commands.terminal import build_parser, check_installed, pixels, real, run_parsed, whole
 from faststyle.config import MOST_THREADS
 from faststyle.errors import ConfigError, ImageError
 from faststyle.files import check_output
@@ -101,6 +102,7 @@ def _add_checkpoints(parser: argparse.ArgumentParser) -> None:
 
 def benchmark_train(args: argparse.Namespace) -> None:
     """Prints images/s of each recipe, their ratios, and the peak memory of each in a process of its own."""
+    check_installed("faststyle benchmark train", TRAINING, "train")
     import torch
 
     from faststyle.evaluation.speed import alternate, peak_memory
