@@ -18,10 +18,11 @@ from torch._subclasses.fake_tensor import DataDependentOutputException
 
 from faststyle.config import PHOTOGRAPH, DataConfig, LossNetworkConfig, OptimizerConfig, Recipe, StyleConfig
 from faststyle.devices import compile_on_gpu
+from faststyle.evaluation import metrics
 from faststyle.experiments.schema import balanced_loss
 from faststyle.inference.engines import EngineOptions, TorchEngine
 from faststyle.losses.perceptual_loss import PerceptualLoss, needed_layers
-from faststyle.modeling.loss_network import build_loss_network
+from faststyle.modeling.loss_network import build_loss_network, load_loss_network
 from faststyle.modeling.transformer_net import TransformerNet
 from faststyle.network_config import NetworkConfig
 from faststyle.training.datamodule import RandomCrops
@@ -143,6 +144,18 @@ def test_pictures_go_to_the_gpu_and_back(monkeypatch: pytest.MonkeyPatch) -> Non
     with no_gpu_but(), torch.inference_mode():
         put_on_gpu(engine.whole)
         assert engine.run_styles(mixed, [noise(40, 30)] * 2, (4, 8)) == [(2, 40, 30, 3), "cuda"]  # type: ignore[comparison-overlap]
+
+
+def test_a_measure_is_where_its_painting_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    loss_network = load_loss_network("compact", needed_layers(balanced_loss(), "compact"))
+    monkeypatch.setattr(metrics, "load_loss_network", lambda *_, **__: loss_network)
+    monkeypatch.setattr(nn.Module, "to", lambda module, device: put_on_gpu(module) or module)  # type: ignore[func-returns-value]
+    picture = (1, 3, SIDE, SIDE)
+    with no_gpu_but():
+        style = torch.empty(picture, device=GPU)
+        measure = metrics.build_measure("compact", style, balanced_loss(), weights="default", style_weight=1.0)
+        errors = measure.objective(torch.empty(picture, device=GPU), torch.empty(picture, device=GPU))
+        assert {error.device.type for error in (*errors.values(), metrics.luminance(style))} == {"cuda"}
 
 
 @pytest.mark.filterwarnings("ignore:The .grad attribute")  # torch's own use
