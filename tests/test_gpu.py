@@ -7,7 +7,6 @@ would fail on a GPU, or make it wait.
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +16,6 @@ from torch._subclasses import FakeTensorMode
 from torch._subclasses.fake_tensor import DataDependentOutputException
 
 from faststyle.config import PHOTOGRAPH, DataConfig, LossNetworkConfig, OptimizerConfig, Recipe, StyleConfig
-from faststyle.devices import compile_on_gpu
 from faststyle.evaluation import metrics
 from faststyle.experiments.schema import balanced_loss
 from faststyle.inference.engines import EngineOptions, TorchEngine
@@ -156,24 +154,3 @@ def test_a_measure_is_where_its_painting_is(monkeypatch: pytest.MonkeyPatch) -> 
         measure = metrics.build_measure("compact", style, balanced_loss(), weights="default", style_weight=1.0)
         errors = measure.objective(torch.empty(picture, device=GPU), torch.empty(picture, device=GPU))
         assert {error.device.type for error in (*errors.values(), metrics.luminance(style))} == {"cuda"}
-
-
-@pytest.mark.filterwarnings("ignore:The .grad attribute")  # torch's own use
-def test_a_training_is_compiled_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The network, and the loss network for the stylised picture, the photograph, and the half size; however the crops
-    lie. Each more would cost a GPU half a minute, and after eight it goes on without."""
-    graphs: list[Any] = []
-
-    def keep(graph: Any, inputs: object) -> Any:
-        graphs.append(graph)
-        return graph.forward
-
-    compile_module = nn.Module.compile
-    monkeypatch.setattr(nn.Module, "compile", lambda module: compile_module(module, backend=keep))
-    torch.compiler.reset()
-    module = make_module(["a"])
-    compile_on_gpu(GPU, module.network, module.loss.loss_network)
-    for step in range(4):
-        module.training_step(torch.zeros(2, SIDE, SIDE, 3, dtype=torch.uint8), step)
-    torch.compiler.reset()
-    assert len(graphs) == 4

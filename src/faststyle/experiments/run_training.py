@@ -112,7 +112,8 @@ def run_training(settings: TrainConfig, inputs: Inputs) -> Path:
     fit(trainer, module, data, resume)
     signals.make_room(trainer)
     if trainer.is_global_zero:
-        outcome = outcome_of(trainer, module, styles, data.held_out)
+        with torch.compiler.set_stance("force_eager"):  # a few pictures, of sizes of their own
+            outcome = outcome_of(trainer, module, styles, data.held_out)
         save_weights(inputs.weights_path, network, recipe, outcome, rows)
         if inputs.preview is not None:
             draw_preview(run_dir / "preview.png", inputs.preview, paintings, inputs.weights_path)
