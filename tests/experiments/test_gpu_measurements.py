@@ -11,7 +11,8 @@ import torch
 from faststyle.commands import benchmark
 from faststyle.evaluation import speed
 from faststyle.experiments import gpu_measurements
-from faststyle.experiments.gpu_measurements import MEASUREMENTS, TINY, Job, frame_rate, largest_picture
+from faststyle.experiments.gpu_job import TINY, Job
+from faststyle.experiments.gpu_measurements import MEASUREMENTS, frame_rate, largest_picture
 from helpers import ROOT, call
 
 

@@ -19,7 +19,7 @@ from faststyle.inference.backends import AUTO, BACKENDS, DEVICES, find_device
 from faststyle.resources import ROOT, find_weights
 
 RECIPES = ("plain", "vgg19", "compact")
-GPU_MEASUREMENTS = ("training_speed", "style_in_a_minute", "inference", "largest_picture", "quality", "clips")
+GPU_MEASUREMENTS = ("style_in_a_minute", "largest_picture", "quality", "clips", "inference", "training_speed")
 PAINTINGS_TO_MEASURE = (Path("data/styles/starry_night.jpg"), ROOT / "paintings" / "brush_strokes.jpg")
 SAMPLE_SOURCE = "samples"  # as data.root
 
@@ -208,7 +208,8 @@ def benchmark_gpu(args: argparse.Namespace) -> int:
     picture = next(iter(find_photographs(images).values()))
     read_picture(picture)
     device = find_device(args.device, [BACKENDS["torch"]])
-    from faststyle.experiments.gpu_measurements import MEASUREMENTS, TINY, Amount, Job
+    from faststyle.experiments.gpu_job import TINY, Amount, Job
+    from faststyle.experiments.gpu_measurements import MEASUREMENTS
     from faststyle.experiments.measuring import describe_machine, measure_all
     from faststyle.training.sources import open_source
 

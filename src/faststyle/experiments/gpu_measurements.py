@@ -4,7 +4,6 @@ import json
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -16,71 +15,13 @@ from faststyle.checkpoint import read_checkpoint
 from faststyle.devices import compile_on_gpu, free_memory, peak_memory
 from faststyle.errors import FaststyleError
 from faststyle.evaluation import speed
+from faststyle.experiments.gpu_job import Job
 from faststyle.experiments.measuring import Measurement, Result, one_line
 from faststyle.imaging.reading import read_picture
 from faststyle.inference.stylizer import Stylizer
 from faststyle.modeling.pixels import to_images, to_pixels
 
 GROWTH = 1.1  # of a side, from one size to the next, in search of the largest
-
-
-@dataclass(frozen=True, kw_only=True)
-class Amount:
-    """How much of each measurement is done.
-
-    crop: pixels at a side. batches: crops a training step. rounds, repeats: of what is timed, as ``speed.paces`` takes
-    them. product: side of the matrices that tell the card's rate. steps: of two trainings, a short one and a longer
-    one; settings: of both. frames: (height, width). together: frames at once. sides: of squares, from the first to the
-    last that may be tried whole. sizes, iterations: of image optimisation. clip: its number of frames, at the second
-    size of ``frames``.
-    """
-
-    crop: int = 256
-    batches: tuple[int, ...] = (4, 16, 1)
-    rounds: int = 5
-    repeats: int = 10
-    product: int = 8192
-    steps: tuple[int, int] = (2500, 7500)
-    settings: tuple[str, ...] = ("init=null",)
-    frames: tuple[tuple[int, int], ...] = ((720, 1280), (1080, 1920), (2160, 3840))
-    together: tuple[int, ...] = (1, 8)
-    sides: tuple[int, int] = (4096, 40_000)
-    sizes: tuple[int, ...] = (256, 512, 1024)
-    iterations: int = 40
-    clip: int = 50
-
-
-TINY = Amount(
-    crop=32,
-    batches=(1,),
-    rounds=1,
-    repeats=1,
-    product=64,
-    steps=(1, 2),
-    settings=("init=null", "style.size=32", "data.image_size=32", "network.width=4", "network.residual_blocks=1"),
-    frames=((32, 48), (48, 64)),
-    together=(1, 2),
-    sides=(32, 36),
-    sizes=(32,),
-    iterations=1,
-    clip=3,
-)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Job:
-    """device: one of torch's. checkpoint: a shipped style's name, or a file; painting: what it was made of.
-    photographs: to train on, as ``data.root`` takes them. images: to measure on, a folder or a photograph; picture: one
-    of them. weights: of VGG-19, a file, or None for the compact loss network where the other is not cached."""
-
-    device: str
-    checkpoint: str
-    painting: Path
-    photographs: str
-    images: Path
-    picture: Path
-    weights: Path | None
-    amount: Amount
 
 
 def training_speed(job: Job) -> Iterator[Result]:
@@ -120,13 +61,13 @@ def style_in_a_minute(job: Job) -> Iterator[Result]:
     with tempfile.TemporaryDirectory() as folder:
         for name, steps in zip(("short", "longer"), job.amount.steps, strict=True):
             weights = Path(folder) / f"{name}.safetensors"
-            command = [sys.executable, "-m", "faststyle", "train", *job.amount.settings, f"trainer.max_steps={steps}"]
-            command += [f"style.image={job.painting}", f"data.root={job.photographs}", f"output={weights}"]
-            command += [f"cache_dir={folder}/packs", f"hydra.run.dir={folder}/{name}"]
-            command += [f"trainer.accelerator={'cpu' if job.device == 'cpu' else 'gpu'}"]
+            settings = [*job.amount.settings, f"trainer.max_steps={steps}", f"output={weights}"]
+            settings += [f"style.image={job.painting}", f"data.root={job.photographs}"]
+            settings += [f"cache_dir={folder}/packs", f"hydra.run.dir={folder}/{name}"]
+            settings += [f"trainer.accelerator={'cpu' if job.device == 'cpu' else 'gpu'}"]
             if job.weights:
-                command += ["loss_network=vgg19", f"loss_network.weights={job.weights}"]
-            seconds = speed.seconds(lambda: speed.run_process(command))  # noqa: B023
+                settings += ["loss_network=vgg19", f"loss_network.weights={job.weights}"]
+            seconds = speed.seconds(partial(run_faststyle, "train", settings))
             header = read_checkpoint(weights).header
             assert header.recipe is not None
             assert header.outcome is not None
@@ -136,6 +77,11 @@ def style_in_a_minute(job: Job) -> Iterator[Result]:
             trainings[name] |= {"objective": objective, "evaluation": found}
             told = ", ".join(f"{each['seconds']:.0f} s to {each['objective']:.3f}" for each in trainings.values())
             yield {"trainings": trainings, "headline": told}
+
+
+def run_faststyle(command: str, arguments: list[str]) -> None:
+    """In a process of its own. Raises ``FaststyleError`` if it fails."""
+    speed.run_process([sys.executable, "-m", "faststyle", command, *arguments])
 
 
 def inference(job: Job) -> Iterator[Result]:
@@ -155,9 +101,8 @@ def inference(job: Job) -> Iterator[Result]:
         if mode == "compiled":
             compile_on_gpu(device, network)
         frames = torch.randint(256, (count, height, width, 3), dtype=torch.uint8, device=device)
-        rows.append(
-            frame_rate(one_pass(network, frames, precision), job, (count, height, width), f"{mode}, {precision}")
-        )
+        call = one_pass(network, frames, precision)
+        rows.append(frame_rate(call, job, (count, height, width), f"{mode}, {precision}"))
         fastest = max(rows, key=lambda row: row.get("frames_per_second", 0.0) * row["height"] * row["width"])
         found = f"{fastest.get('frames_per_second', 0.0):.1f} frames/s of {fastest['width']}x{fastest['height']}"
         yield {"rows": rows, "headline": f"{len(rows)} cases, the fastest {found} ({fastest['way']})"}
@@ -217,11 +162,9 @@ def quality(job: Job) -> Iterator[Result]:
     for size in job.amount.sizes:
         with tempfile.TemporaryDirectory() as folder:
             written = Path(folder) / "report.json"
-            command = [sys.executable, "-m", "faststyle", "evaluate", f"--checkpoint={job.checkpoint}"]
-            command += [f"--style={job.painting}", f"--images={job.images}", f"--size={size}", f"--json={written}"]
-            command += [f"--iterations={limit}", f"--device={job.device}"]
-            command += [f"--weights={job.weights}"] if job.weights else []
-            speed.run_process(command)
+            options = [f"--checkpoint={job.checkpoint}", f"--style={job.painting}", f"--images={job.images}"]
+            options += [f"--size={size}", f"--iterations={limit}", f"--device={job.device}", f"--json={written}"]
+            run_faststyle("evaluate", options + ([f"--weights={job.weights}"] if job.weights else []))
             report = json.loads(written.read_text())
         (candidate,) = report["candidates"].values()
         found = candidate["equivalent_iterations"]
@@ -230,7 +173,6 @@ def quality(job: Job) -> Iterator[Result]:
             "mean": sum(limit if number is None else number for number in found.values()) / len(found),
             "loss_network": report["loss_network"],
             "seconds_an_iteration": report["optimization"]["seconds"],
-            "mean_measures": candidate["first"]["mean"],
         }
         told = ", ".join(f"{each['mean']:.1f} at {size} px" for size, each in sizes.items())
         yield {"iterations": limit, "sizes": sizes, "headline": f"as good as iterations of L-BFGS: {told}"}
@@ -249,14 +191,12 @@ def clips(job: Job) -> Iterator[Result]:
         yield {"frames_per_second": rates, "headline": f"frames/s of {width}x{height}: {told}"}
 
 
-# the shares are about seconds of ten minutes; compilation takes most of the first three
+# in turn: the first finds nothing compiled, the last, which compile most, get the time that others leave
 MEASUREMENTS = {
-    "training_speed": Measurement(
-        training_speed, 160, ("bfloat16_operations_per_second", "operations_per_image", "batches")
-    ),
     "style_in_a_minute": Measurement(style_in_a_minute, 200, ("trainings",)),
-    "inference": Measurement(inference, 110, ("rows",)),
     "largest_picture": Measurement(largest_picture, 30, ("side", "megapixels", "peak_gib", "assumed_bytes_a_pixel")),
     "quality": Measurement(quality, 60, ("iterations", "sizes")),
     "clips": Measurement(clips, 40, ("frames_per_second",)),
+    "inference": Measurement(inference, 110, ("rows",)),
+    "training_speed": Measurement(training_speed, 160, ("bfloat16_operations_per_second", "batches")),
 }
