@@ -18,6 +18,7 @@ from PIL import Image
 from faststyle.commands.benchmark import KINDS, RECIPES, ratio, summary
 from faststyle.evaluation import speed
 from faststyle.experiments import measuring, training_speed
+from faststyle.experiments.gpu_job import TINY
 from faststyle.inference import backends
 from faststyle.inference.backends import AUTO, BACKENDS
 from helpers import call, noise
@@ -142,17 +143,19 @@ def check_gpu(tiny_style: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch,
     output, painting = pictures / "gpu.json", pictures / "great_wave.png"
     (pictures / "0.png").rename(painting)
     options = ("--minutes", 1, "--only", "clips", "inference", "--images", pictures, "--painting", painting, "--tiny")
+    options += ("--steps", 5, 9)
     assert call("benchmark", "gpu", "--device", "cpu", "--output", output, *options) == 0
     title, *lines, last = capsys.readouterr().out.splitlines()
     assert title.startswith(f"CPU, {torch.get_num_threads()} threads, torch ")
     assert lines == [f"{name}, 12 s: 5 images/s" for name in ("clips", "inference")]
     assert last == f"written to {output}"
     assert (given[0].painting, Path(given[0].checkpoint).stem, given[0].device) == (painting, "great_wave", "cpu")
+    assert (given[0].amount.steps, given[0].amount.crop) == ((5, 9), TINY.crop)
     report = json.loads(output.read_text())
     assert {name: each["found"] for name, each in report["measurements"].items()} == {
         name: name for name in ("inference", "clips")
     }
-    assert report["command"].endswith("great_wave.png --tiny")
+    assert report["command"].endswith("great_wave.png --tiny --steps 5 9")
 
 
 CHECKS: dict[str, Callable[..., Any]] = {

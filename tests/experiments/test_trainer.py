@@ -52,6 +52,25 @@ def test_precision_is_chosen_by_measurement_unless_it_is_given(
     assert build_trainer(config, settings.logger, tmp_path, []).precision == expected
 
 
+@pytest.mark.parametrize(
+    ("accelerator", "gpus", "asked"), [("cpu", ["cuda"], "cpu"), ("auto", ["cuda"], "cuda"), ("auto", [], "cpu")]
+)
+def test_the_device_that_trains_is_asked_for_its_precision(
+    accelerator: str,
+    gpus: list[str],
+    asked: str,
+    settings: TrainConfig,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    devices: list[str] = []
+    monkeypatch.setattr(trainers, "available_gpus", lambda: gpus)
+    monkeypatch.setattr(trainers, "bf16_is_faster", lambda device: devices.append(device.type))
+    config = replace(settings.trainer, precision="auto", accelerator=accelerator)
+    build_trainer(config, settings.logger, tmp_path, [])
+    assert devices == [asked]
+
+
 @pytest.mark.parametrize("kind", LOGGERS)
 def test_the_trainer_has_the_logger(kind: str, settings: TrainConfig, tmp_path: Path) -> None:
     trainer = build_trainer(settings.trainer, LoggerConfig(kind=kind, project="tests", offline=True), tmp_path, [])

@@ -6,6 +6,7 @@ import statistics
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -87,6 +88,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
     add("--painting", type=Path, help="of a shipped style, which is measured; default: data/styles/starry_night.jpg "
         "if it is there, else brush_strokes, which comes with faststyle")  # fmt: skip
     add("--photographs", default=SAMPLE_SOURCE, help="to train on, a folder or .zip; default: samples")
+    add("--steps", type=whole(1, 10**6), nargs=2, help="of a short and a longer training; default: 2500 7500")
     add("--images", type=Path, help="to measure on, a folder or a photograph; default: a sample")
     add("--weights", type=Path, metavar="FILE", help="of VGG-19; default: the compact loss network")
     return parser.parse_args(argv)
@@ -214,6 +216,7 @@ def benchmark_gpu(args: argparse.Namespace) -> int:
     from faststyle.training.sources import open_source
 
     open_source(args.photographs)
+    amount = TINY if args.tiny else Amount()
     job = Job(
         device=device,
         checkpoint=str(checkpoint),
@@ -222,7 +225,7 @@ def benchmark_gpu(args: argparse.Namespace) -> int:
         images=images,
         picture=picture,
         weights=args.weights and args.weights.absolute(),
-        amount=TINY if args.tiny else Amount(),
+        amount=replace(amount, steps=tuple(args.steps)) if args.steps else amount,
     )
     chosen = {name: each for name, each in MEASUREMENTS.items() if name in (args.only or MEASUREMENTS)}
     header = describe_machine(device, shlex.join(["faststyle", "benchmark", *sys.argv[2:]]))
