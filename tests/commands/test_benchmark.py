@@ -252,18 +252,6 @@ def test_what_cannot_work_is_one_line(
     assert error.count("\n") == 1
 
 
-def test_a_measurement_that_fails_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
-    """With exit code 1; what was known before is shown, too."""
-    results = iter([{"headline": "40 images/s", "error": "stopped after 9 s"}, {"error": "no module"}])
-    monkeypatch.setattr(measuring, "run_alone", lambda *_: iter([{**next(results), "seconds_taken": 9}]))
-    options = ("--device", "cpu", "--only", "quality", "clips", "--output", tmp_path / "a.json")
-    assert call("benchmark", "gpu", *options) == 1
-    assert capsys.readouterr().out.splitlines()[1:-1] == [
-        "quality, 9 s: 40 images/s; stopped after 9 s",
-        "clips, 9 s: no module",
-    ]
-
-
 def test_ratios_are_of_times_of_the_same_round() -> None:
     slow, fast = [4.0, 8.0, 3.0], [2.0, 2.0, 3.0]
     assert ratio(slow, fast) == "2.00 times the speed (1.00 to 4.00)"

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 import torch
 
-from faststyle.commands import benchmark
 from faststyle.evaluation import speed
 from faststyle.experiments import gpu_measurements
 from faststyle.experiments.gpu_job import TINY, Job
@@ -48,10 +47,6 @@ def test_every_measurement_yields_what_it_promises(name: str, job: Job) -> None:
         assert {*MEASUREMENTS[name].keys, "headline"} <= json.loads(json.dumps(result)).keys()
         assert not set(result) & {"error", "seconds_taken"}  # which are for whoever asked
         assert result["headline"].isprintable()
-
-
-def test_they_are_those_of_the_command_line() -> None:
-    assert tuple(MEASUREMENTS) == benchmark.GPU_MEASUREMENTS
 
 
 def test_what_there_is_no_memory_for_is_told_and_the_rest_goes_on(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
