@@ -75,6 +75,19 @@ def test_each_steps_losses_are_its_pictures(measure: PerceptualLoss) -> None:
     assert {name: value.item() for name, value in again.items()} == pytest.approx(last.losses, rel=1e-4)
 
 
+def test_bfloat16_arrives_at_the_same_objective(measure: PerceptualLoss) -> None:
+    seen = []
+    handle = measure.loss_network.register_forward_hook(lambda _, __, features: seen.append(features))
+    ends = []
+    for bf16 in (False, True):
+        *_, last = optimize(measure, CONTENT, CONTENT, optimizer="lbfgs", learning_rate=None, steps=8, bf16=bf16)
+        assert last.image.dtype == torch.float32
+        assert all(each.dtype == (torch.bfloat16 if bf16 else torch.float32) for each in seen[-1].values())
+        ends.append(measure(last.image, CONTENT)["loss"].item())
+    handle.remove()
+    assert ends[1] == pytest.approx(ends[0], rel=0.03)
+
+
 def test_an_iteration_costs_little_more_than_an_evaluation(measure: PerceptualLoss) -> None:
     calls = []
     handle = measure.register_forward_hook(lambda *_: calls.append(1))

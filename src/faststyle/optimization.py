@@ -77,6 +77,7 @@ def optimize_pyramid(
     optimizer: str,
     learning_rate: float | None,
     target: ContentTarget | None = None,
+    bf16: bool = False,
 ) -> Iterator[Step]:
     """Coarse to fine: ``steps`` iterations at each of ``pyramid``'s sizes, each from the result of the one before.
 
@@ -93,10 +94,10 @@ def optimize_pyramid(
             image = INITS[init](small, [region_at(region, share) for region in regions], init_strength)
         image = resize(image, height, width)
         loss = build_loss(share)
-        settings: dict[str, Any] = {"optimizer": optimizer, "learning_rate": learning_rate, "steps": steps}
+        settings: dict[str, Any] = {"optimizer": optimizer, "learning_rate": learning_rate, "bf16": bf16}
         full = (height, width) == content.shape[-2:]
-        found = optimize_to(loss, small, image, target, **settings) if target and steps and full else None
-        for step in found or optimize(loss, small, image, **settings):
+        found = optimize_to(loss, small, image, target, steps=steps, **settings) if target and steps and full else None
+        for step in found or optimize(loss, small, image, steps=steps, **settings):
             image = step.image
             if step.number or not level:
                 yield replace(step, number=level * steps + step.number)
@@ -111,6 +112,7 @@ def optimize_to(
     optimizer: str,
     learning_rate: float | None,
     steps: int,
+    bf16: bool = False,
 ) -> Iterator[Step]:
     """``optimize`` that multiplies the style weight ``RETUNINGS`` times on its way, so that the picture ends with the
     target's content error, as near as the steps allow. After each the optimiser starts anew from the picture."""
@@ -120,8 +122,9 @@ def optimize_to(
         if count:
             factor = retuned(last.style_factor, target.error / max(target.measure(last), 1e-6), count)
             last = replace(last, style_factor=factor)
-        settings: dict[str, Any] = {"optimizer": optimizer, "learning_rate": learning_rate, "steps": end - begin}
-        for step in optimize(loss, content, last.image, style_factor=last.style_factor, **settings):
+        settings: dict[str, Any] = {"optimizer": optimizer, "learning_rate": learning_rate, "bf16": bf16}
+        settings |= {"steps": end - begin, "style_factor": last.style_factor}
+        for step in optimize(loss, content, last.image, **settings):
             last = step
             if step.number or not begin:
                 yield replace(step, number=begin + step.number)
@@ -144,15 +147,17 @@ def optimize(
     learning_rate: float | None,
     steps: int,
     style_factor: float = 1.0,
+    bf16: bool = False,
 ) -> Iterator[Step]:
     """Yields ``start`` as step 0, then the picture after each of ``steps`` iterations.
 
     content, start: (1, 3, H, W) in [0, 1]. optimizer: ``lbfgs``, with a line search, or ``adam``; learning_rate: None
-    is its usual one. style_factor: of the weights of all terms of style. Raises ``ConfigError`` on another optimiser,
+    is its usual one. style_factor: of the weights of all terms of style. bf16: whether convolutions run in bfloat16
+    (autocast), statistics and pixels in float32 all the same. Raises ``ConfigError`` on another optimiser,
     ``NonFiniteLossError`` in place of a step whose loss is not finite.
     """
     one_of("optimizer", optimizer, OPTIMIZERS)
-    objective = _Objective(loss, content, start, style_factor, gradient=steps > 0)
+    objective = _Objective(loss, content, start, style_factor, gradient=steps > 0, bf16=bf16)
     settings = {} if learning_rate is None else {"lr": learning_rate}
     algorithm: torch.optim.Optimizer | None = None  # until the first step: it takes PyTorch seconds of imports
     for number in range(steps + 1):
@@ -172,11 +177,13 @@ class _Objective:
     """The loss of the pixels, with its gradient. Remembers the last pixels, since L-BFGS asks for them again."""
 
     def __init__(
-        self, loss: PerceptualLoss, content: Tensor, start: Tensor, style_factor: float, *, gradient: bool
+        self, loss: PerceptualLoss, content: Tensor, start: Tensor, style_factor: float, *, gradient: bool, bf16: bool
     ) -> None:
         self.loss, self.gradient = loss, gradient
+        self.precision = torch.autocast(content.device.type, torch.bfloat16, enabled=bf16)
         self.style_factors = None if style_factor == 1 else content.new_full((1,), style_factor)
-        self.target = loss.content_features(content)
+        with self.precision:
+            self.target = loss.content_features(content)
         self.pixels = start.clone(memory_format=torch.contiguous_format).requires_grad_()
         self.losses: dict[str, Tensor] = {}
         self.seen: Tensor | None = None
@@ -185,7 +192,7 @@ class _Objective:
         if self.seen is None or not torch.equal(self.seen, self.pixels):
             self.seen = self.pixels.detach().clone()
             self.pixels.grad = None
-            with torch.set_grad_enabled(self.gradient):
+            with torch.set_grad_enabled(self.gradient), self.precision:
                 image = _Clamp.apply(self.pixels).contiguous(memory_format=torch.channels_last)
                 losses = self.loss(image, self.target, style_factors=self.style_factors)
             if self.gradient:

@@ -16,8 +16,10 @@ import torch
 from PIL import Image
 
 from faststyle.commands.benchmark import KINDS, RECIPES, ratio, summary
+from faststyle.datasets import speed as dataset_speed
+from faststyle.datasets.speed import FEW, STAGES
 from faststyle.evaluation import speed
-from faststyle.experiments import measuring, training_speed
+from faststyle.experiments import ddp_speed, measuring, training_speed
 from faststyle.experiments.gpu_job import TINY
 from faststyle.inference import backends
 from faststyle.inference.backends import AUTO, BACKENDS
@@ -130,6 +132,40 @@ def check_beside(tiny_style: Path, pictures: Path, monkeypatch: pytest.MonkeyPat
     ]
 
 
+def check_dataset(tiny_style: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+    """Stages, and the whole as it is predicted from them, simulated and measured."""
+    (pictures / "bad.png").unlink()
+    monkeypatch.setattr(dataset_speed, "bookkeeping_seconds", lambda work, count: (1e-4, 2e-4))
+    stages = [dict(zip(STAGES, (0.001, 0.009, 0.07, 0.01, 0.01), strict=True))] * 2
+    monkeypatch.setattr(dataset_speed, "stages_side_by_side", lambda work, count, workers: stages[:count])
+    copied = dataset_speed.Copied(few=5 + 0.1 * FEW, seconds=5.5, handing=1e-3, size=1e5)
+    monkeypatch.setattr(dataset_speed, "measure_copy", lambda work, workers: copied)
+    line = ("benchmark", "dataset", pictures, "--checkpoint", tiny_style, "--workers", 1, "--plan", 100, 1_000_000)
+    assert call(*line) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "the first process: 0.100 ms a picture to list, 0.200 for the manifest",
+        "1 at once, ms a picture: read 1.00, decode 9.00, network 70.00, encode 10.00, write 10.00",
+        "1 workers, 3 pictures: predicted 5.3 s, simulated 5.3 s, measured 5.5 s (predicted -4 %)",
+        "100 workers, 1000000 pictures, 1000 MB/s: predicted 21.8 min, simulated 21.8 min; bottleneck: workers",
+    ]
+
+
+def check_ddp(tiny_style: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+    """A step and the exchange, a step of both as it is predicted, simulated and measured, and one of many GPUs."""
+    monkeypatch.setattr(ddp_speed, "count_parameters", lambda: 250_000)
+    monkeypatch.setattr(ddp_speed, "steps_side_by_side", lambda batch, size, rounds, processes: [0.4 / processes] * 2)
+    monkeypatch.setattr(ddp_speed, "exchanges_side_by_side", lambda numbers, rounds, processes: [0.01, 0.02, 0.6])
+    monkeypatch.setattr(ddp_speed, "training_seconds", lambda batch, size, rounds, processes: 0.44 / processes)
+    assert call("benchmark", "ddp", "--plan", 8, "--latency", 10) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "1 at once, 4 of 128 px each: 400 ms a step (0), 1.00 MB of gradients in 0.00 ms",
+        "1 processes, ms a step: predicted 400, simulated 400, measured 440 (predicted -9 %)",
+        "2 at once, 2 of 128 px each: 200 ms a step (0), 1.00 MB of gradients in 20.00 ms",
+        "2 processes, ms a step: predicted 220, simulated 220, measured 220 (predicted +0 %)",
+        "8 GPUs of 3 ms a step each: exchange 0.15 ms, predicted 3.15 ms a step, simulated 3.15: 7.6 times one GPU",
+    ]
+
+
 def check_gpu(tiny_style: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
     """A line for each measurement, which is given what is to be measured; all of it in the file."""
     given: list[Any] = []
@@ -164,6 +200,8 @@ CHECKS: dict[str, Callable[..., Any]] = {
     "process": check_process,
     "folder": check_folder,
     "beside": check_beside,
+    "dataset": check_dataset,
+    "ddp": check_ddp,
     "gpu": check_gpu,
 }
 

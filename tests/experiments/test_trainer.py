@@ -35,21 +35,12 @@ def test_the_trainer_saves_and_guards(settings: TrainConfig) -> None:
     assert not run_dir.exists()
 
 
-@pytest.mark.parametrize(
-    ("precision", "faster", "expected"),
-    [("auto", True, "bf16-mixed"), ("auto", False, "32-true"), ("bf16-true", False, "bf16-true")],
-)
-def test_precision_is_chosen_by_measurement_unless_it_is_given(
-    precision: str,
-    faster: bool,
-    expected: str,
-    settings: TrainConfig,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+def test_the_trainer_has_the_precision_that_is_chosen(
+    settings: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(trainers, "bf16_is_faster", lambda device: faster)
-    config = replace(settings.trainer, precision=precision)
-    assert build_trainer(config, settings.logger, tmp_path, []).precision == expected
+    monkeypatch.setattr(trainers, "choose_precision", lambda precision, device: "bf16-mixed")
+    config = replace(settings.trainer, precision="auto")
+    assert build_trainer(config, settings.logger, tmp_path, []).precision == "bf16-mixed"
 
 
 @pytest.mark.parametrize(
@@ -65,7 +56,7 @@ def test_the_device_that_trains_is_asked_for_its_precision(
 ) -> None:
     devices: list[str] = []
     monkeypatch.setattr(trainers, "available_gpus", lambda: gpus)
-    monkeypatch.setattr(trainers, "bf16_is_faster", lambda device: devices.append(device.type))
+    monkeypatch.setattr(trainers, "choose_precision", lambda _, device: devices.append(device.type) or "32-true")
     config = replace(settings.trainer, precision="auto", accelerator=accelerator)
     build_trainer(config, settings.logger, tmp_path, [])
     assert devices == [asked]

@@ -9,6 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from faststyle.commands.benchmark_gpu import add_gpu, benchmark_gpu
+from faststyle.commands.benchmark_scaling import add_dataset, add_ddp, benchmark_dataset, benchmark_ddp
 from faststyle.commands.main import TRAINING
 from faststyle.commands.terminal import build_parser, check_installed, pixels, run_parsed, whole
 from faststyle.config import MOST_THREADS
@@ -65,6 +66,8 @@ def parse(argv: list[str]) -> argparse.Namespace:
     beside.add_argument("--pictures", type=Path, metavar="DIR", help="a folder")
     _add_rounds(beside, 30, "turns of each, alone and beside")
 
+    add_dataset(kinds, "dataset")
+    add_ddp(kinds, "ddp")
     add_gpu(kinds, "gpu")
     return parser.parse_args(argv)
 
@@ -181,5 +184,7 @@ KINDS = {
     "process": benchmark_process,
     "folder": benchmark_folder,
     "beside": benchmark_beside,
+    "dataset": benchmark_dataset,
+    "ddp": benchmark_ddp,
     "gpu": benchmark_gpu,
 }

@@ -28,7 +28,7 @@ from faststyle.modeling.loss_network import LossNetwork
 from faststyle.modeling.pixels import to_image, to_pixels
 from faststyle.optimization import INITS, OPTIMIZERS, ContentTarget, Step, optimize_pyramid, pyramid, region_at
 from faststyle.signals import Interruption
-from faststyle.training.hardware import keep_freed_memory
+from faststyle.training.hardware import choose_precision, keep_freed_memory
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +66,7 @@ def run_optimization(settings: OptimizeConfig, inputs: Inputs) -> Path:
 
 
 def prepare(settings: OptimizeConfig) -> tuple[OptimizeConfig, torch.device]:
-    """The settings with a real loss network in the place of ``auto``, and the device. Sets threads and the seed.
+    """The settings with what ``auto`` stands for here, and the device. Sets threads and the seed.
 
     Raises a ``FaststyleError`` on a name that is in no table.
     """
@@ -74,6 +74,7 @@ def prepare(settings: OptimizeConfig) -> tuple[OptimizeConfig, torch.device]:
     one_of("optimizer", settings.optimizer, OPTIMIZERS)
     settings = replace(settings, loss_network=choose_loss_network(settings.loss_network, settings.loss))
     device = torch.device(find_device(settings.device, [BACKENDS["torch"]]))
+    settings = replace(settings, precision=choose_precision(settings.precision, device))
     if settings.threads:
         torch.set_num_threads(settings.threads)
     if device.type == "cpu":
@@ -187,6 +188,7 @@ def iterate(
         optimizer=settings.optimizer,
         learning_rate=settings.learning_rate,
         target=target,
+        bf16=choose_precision(settings.precision, canvas.content.device) == "bf16-mixed",
     )
 
 

@@ -195,6 +195,7 @@ class OptimizeConfig:
     measure_weights: str
     seed: int
     device: str
+    precision: str
     threads: int | None
     output: str | None
     overwrite: bool
@@ -210,6 +211,7 @@ class OptimizeConfig:
         between("init_strength", self.init_strength, 0, 1)
         check_threads("threads", self.threads)
         one_of("color", self.color, MODES)
+        one_of("precision", self.precision, PRECISIONS[:3])
         if self.content_error is not None:
             at_least("content_error", self.content_error, 0.01)
             if self.loss.normalize != "relative":

@@ -14,7 +14,7 @@ from faststyle.devices import available_gpus
 from faststyle.errors import ConfigError
 from faststyle.experiments.schema import LoggerConfig, TrainerConfig
 from faststyle.training.callbacks import NonFiniteGuard, Parting, WholeCheckpoints
-from faststyle.training.hardware import bf16_is_faster
+from faststyle.training.hardware import choose_precision
 from faststyle.training.loggers import LOGGERS
 
 
@@ -34,7 +34,6 @@ def build_trainer(
         save_top_k=1,  # with nothing monitored: the newest
         enable_version_counter=False,
     )
-    automatic = "bf16-mixed" if config.precision == "auto" and bf16_is_faster(_device(config)) else "32-true"
     ddp = DDPStrategy(forward_sync_buffers=False)  # they are alike anyway, and those of the losses large
     try:
         trainer = pl.Trainer(
@@ -42,7 +41,7 @@ def build_trainer(
             devices=config.devices,
             num_nodes=config.num_nodes,
             strategy=ddp if config.strategy == "ddp" else config.strategy,
-            precision=automatic if config.precision == "auto" else config.precision,  # type: ignore[arg-type]
+            precision=choose_precision(config.precision, _device(config)),  # type: ignore[arg-type]
             max_steps=config.max_steps,
             log_every_n_steps=config.log_every_n_steps,
             max_epochs=-1,
