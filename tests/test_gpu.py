@@ -4,8 +4,8 @@ torch tells where two of them meet that are on different devices, and where the 
 would fail on a GPU, or make it wait.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import nullcontext
 from types import SimpleNamespace
 
 import numpy as np
@@ -66,11 +66,9 @@ def _untold(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(StyleTransferModule, "log_dict", lambda module, values, prog_bar: None)  # there is no trainer
 
 
-@contextmanager
-def no_gpu_but() -> Iterator[None]:
-    """Tensors in here may be made on a GPU."""
-    with FakeTensorMode(allow_non_fake_inputs=True):
-        yield
+def fake_gpu() -> FakeTensorMode:
+    """In this context tensors may be made on a GPU."""
+    return FakeTensorMode(allow_non_fake_inputs=True)
 
 
 def put_on_gpu(module: nn.Module) -> None:
@@ -87,7 +85,7 @@ def take_step(module: StyleTransferModule, monkeypatch: pytest.MonkeyPatch) -> T
     """Its loss, (), on the GPU. What is drawn by chance is drawn on the CPU before."""
     drawn = module.plan.draw(3, 2)
     monkeypatch.setattr(module.plan, "draw", lambda *_: drawn)
-    with no_gpu_but():
+    with fake_gpu():
         put_on_gpu(module)
         return module.training_step(torch.empty(2, SIDE, SIDE, 3, dtype=torch.uint8, device=GPU), 3)
 
@@ -125,7 +123,7 @@ def test_gradients_and_the_optimiser_ask_for_no_value(monkeypatch: pytest.Monkey
 
 
 def test_crops_of_a_pack_on_the_gpu_are_there() -> None:
-    with no_gpu_but():
+    with fake_gpu():
         pixels = torch.empty(5, SIDE, SIDE, 3, dtype=torch.uint8, device=GPU)
         crops = RandomCrops(pixels, size=32, batch_size=4, seed=0).batch(0)
     assert (crops.shape, crops.device.type) == ((4, 32, 32, 3), "cuda")
@@ -139,7 +137,7 @@ def test_pictures_go_to_the_gpu_and_back(monkeypatch: pytest.MonkeyPatch) -> Non
     mixed = [engine.with_shares(np.eye(3, dtype=np.float32)[row]) for row in (0, 1)]
     engine.device = GPU
     monkeypatch.setattr(Tensor, "cpu", lambda tensor: SimpleNamespace(numpy=lambda: (tensor.shape, tensor.device.type)))
-    with no_gpu_but(), torch.inference_mode():
+    with fake_gpu(), torch.inference_mode():
         put_on_gpu(engine.whole)
         assert engine.run_styles(mixed, [noise(40, 30)] * 2, (4, 8)) == [(2, 40, 30, 3), "cuda"]  # type: ignore[comparison-overlap]
 
@@ -149,7 +147,7 @@ def test_a_measure_is_where_its_painting_is(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(metrics, "load_loss_network", lambda *_, **__: loss_network)
     monkeypatch.setattr(nn.Module, "to", lambda module, device: put_on_gpu(module) or module)  # type: ignore[func-returns-value]
     picture = (1, 3, SIDE, SIDE)
-    with no_gpu_but():
+    with fake_gpu():
         style = torch.empty(picture, device=GPU)
         measure = metrics.build_measure("compact", style, balanced_loss(), weights="default", style_weight=1.0)
         errors = measure.objective(torch.empty(picture, device=GPU), torch.empty(picture, device=GPU))

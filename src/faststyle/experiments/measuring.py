@@ -79,31 +79,27 @@ def run_alone(run: Callable[[Job], Iterator[Result]], job: Job, seconds: float) 
     sending.close()
     result: Result = {}
     try:
-        while True:
-            error, news = _receive(receiving, process, end, seconds)
-            if error is None and news is None:
+        while "error" not in result:
+            news = _receive(receiving, process, end, seconds)
+            if news is None:
                 process.join(timeout=PATIENCE)
                 return
-            result = {**result, "error": error} if error else {**(news or {})}
+            result = {**result, "error": news} if isinstance(news, str) else news
             yield result | {"seconds_taken": round(time.monotonic() - started, 1)}
-            if error:
-                return
     finally:
         _end(process)
 
 
-def _receive(
-    receiving: Connection, process: BaseProcess, end: float, seconds: float
-) -> tuple[str | None, Result | None]:
-    """An error, or a result, or neither at the end."""
+def _receive(receiving: Connection, process: BaseProcess, end: float, seconds: float) -> Result | str | None:
+    """A result, an error, or None when all is told."""
     if not receiving.poll(max(0.0, end - time.monotonic())):
-        return f"stopped after {seconds:.0f} s", None
+        return f"stopped after {seconds:.0f} s"
     try:
-        error, result = receiving.recv()
+        news: Result | str | None = receiving.recv()
     except EOFError:
         process.join()
-        return f"its process ended with exit code {process.exitcode}", None
-    return error, result
+        return f"its process ended with exit code {process.exitcode}"
+    return news
 
 
 def _send_results(run: Callable[[Job], Iterator[Result]], job: Job, sending: Connection) -> None:
@@ -111,13 +107,12 @@ def _send_results(run: Callable[[Job], Iterator[Result]], job: Job, sending: Con
     if hasattr(os, "setsid"):
         os.setsid()
         threading.Thread(target=_end_with_parent, daemon=True).start()
-    error = None
     try:
         for result in run(job):
-            sending.send((None, result))
-    except Exception as caught:
-        error = one_line(caught)
-    sending.send((error, None))
+            sending.send(result)
+        sending.send(None)
+    except Exception as error:
+        sending.send(one_line(error))
 
 
 def _end_with_parent() -> None:
