@@ -25,9 +25,10 @@ class Rule:
 
 
 SMALL = FLAT | {"config", "network_config"}
-INFERENCE = SMALL | {"imaging", "modeling", "formats", "checkpoint"}
+INFERENCE = SMALL | {"devices", "imaging", "modeling", "formats", "checkpoint"}
 RULES = {
     **{name: Rule(FLAT, TRAINING_ONLY | {"torch", "numpy"}) for name in FLAT},
+    "devices": Rule(set(), TRAINING_ONLY | {"numpy"}),
     "network_config": Rule({"errors"}, TRAINING_ONLY | {"torch", "numpy"}),
     "config": Rule({"errors", "network_config"}, TRAINING_ONLY | {"torch", "numpy"}),
     "formats": Rule({"errors"}, TRAINING_ONLY | {"torch", "numpy"}),
@@ -137,6 +138,14 @@ def test_only_the_command_for_data_sets_loads_ray() -> None:
     assert not loaded_by("import faststyle.commands.stylize_dataset, faststyle.datasets.layouts") & {"ray", "pyarrow"}
     loaded = loaded_by("import faststyle.datasets.stylizing")
     assert not loaded & {*TRAINING_ONLY, "torch", "torchvision", "pandas"}
+
+
+def test_what_needs_no_training_is_measured_on_a_gpu_without_its_packages() -> None:
+    loaded = loaded_by(
+        "import faststyle.commands.benchmark, faststyle.experiments.gpu_measurements, faststyle.training.sources"
+    )
+    assert "torch" in loaded
+    assert not loaded & {*TRAINING_ONLY, "torchvision", "cv2", "av"}
 
 
 def test_every_source_file_has_its_test_file() -> None:

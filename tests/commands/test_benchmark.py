@@ -1,9 +1,10 @@
 """``faststyle benchmark``: every kind in ``KINDS``, as small as it goes."""
 
+import json
 import re
 import statistics
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import redirect_stdout
 from io import StringIO
 from pathlib import Path
@@ -11,13 +12,16 @@ from subprocess import CompletedProcess
 from typing import Any
 
 import pytest
+import torch
 from PIL import Image
 
 from faststyle.commands.benchmark import KINDS, RECIPES, ratio, summary
 from faststyle.datasets import speed as dataset_speed
 from faststyle.datasets.speed import FEW, STAGES
 from faststyle.evaluation import speed
-from faststyle.experiments import ddp_speed, training_speed
+from faststyle.experiments import ddp_speed, measuring, training_speed
+from faststyle.experiments.gpu_job import TINY
+from faststyle.inference import backends
 from faststyle.inference.backends import AUTO, BACKENDS
 from helpers import call, noise
 
@@ -163,6 +167,34 @@ def check_ddp(tiny_style: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch,
     ]
 
 
+def check_gpu(tiny_style: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+    """A line for each measurement, which is given what is to be measured; all of it in the file."""
+    given: list[Any] = []
+
+    def alone(run: Any, job: Any, seconds: float) -> Iterator[dict[str, Any]]:
+        given.append(job)
+        assert 0 < seconds < 60
+        yield {"found": run.__name__, "headline": "5 images/s", "seconds_taken": 12.3}
+
+    monkeypatch.setattr(measuring, "run_alone", alone)
+    output, painting = pictures / "gpu.json", pictures / "great_wave.png"
+    (pictures / "0.png").rename(painting)
+    options = ("--minutes", 1, "--only", "clips", "inference", "--images", pictures, "--painting", painting, "--tiny")
+    options += ("--steps", 5, 9)
+    assert call("benchmark", "gpu", "--device", "cpu", "--output", output, *options) == 0
+    title, *lines, last = capsys.readouterr().out.splitlines()
+    assert title.startswith(f"CPU, {torch.get_num_threads()} threads, torch ")
+    assert lines == [f"{name}, 12 s: 5 images/s" for name in ("clips", "inference")]
+    assert last == f"written to {output}"
+    assert (given[0].painting, Path(given[0].checkpoint).stem, given[0].device) == (painting, "great_wave", "cpu")
+    assert (given[0].amount.steps, given[0].amount.crop) == ((5, 9), TINY.crop)
+    report = json.loads(output.read_text())
+    assert {name: each["found"] for name, each in report["measurements"].items()} == {
+        name: name for name in ("inference", "clips")
+    }
+    assert report["command"].endswith("great_wave.png --tiny --steps 5 9")
+
+
 CHECKS: dict[str, Callable[..., Any]] = {
     "train": check_train,
     "inference": check_inference,
@@ -171,6 +203,7 @@ CHECKS: dict[str, Callable[..., Any]] = {
     "beside": check_beside,
     "dataset": check_dataset,
     "ddp": check_ddp,
+    "gpu": check_gpu,
 }
 
 
@@ -234,12 +267,23 @@ def test_one_recipe_prints_its_memory_and_its_rate(
         (["folder", "."], "no pictures in ."),
         (["folder", ".", "--checkpoint", "mona_lisa"], "no checkpoint mona_lisa; shipped styles: "),
         (["process", "nowhere.jpg"], "no picture nowhere.jpg"),
+        (["gpu", "--only", "sleep"], "argument --only: invalid choice: 'sleep'"),
+        (["gpu", "--minutes", "0"], "argument --minutes: must be from 0.01 to 10,000"),
+        (["gpu", "--output", "a.txt"], "cannot write a.txt: its suffix must be one of .json"),
+        (["gpu", "--painting", "mona_lisa.jpg"], "no checkpoint mona_lisa; shipped styles: "),
+        (["gpu", "--painting", "great_wave.jpg"], "no file great_wave.jpg"),
+        (["gpu", "--weights", "nowhere.pth"], "no file nowhere.pth"),
+        (["gpu", "--images", "nowhere"], "nowhere"),
+        (["gpu", "--images", "."], "no pictures in ."),
+        (["gpu", "--device", "cpu", "--photographs", "nowhere"], "nowhere"),
+        (["gpu"], "no cuda device on this machine"),
     ],
 )
 def test_what_cannot_work_is_one_line(
     arguments: list[str], words: str, capsys: Capture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(backends, "available_gpus", lambda: [])
     assert call("benchmark", *arguments) == 2
     error = capsys.readouterr().err
     assert words in error

@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -29,16 +30,27 @@ def test_seconds_are_between_start_and_end_of_the_call(monkeypatch: pytest.Monke
     assert calls == [1]
 
 
+def test_a_pace_is_of_one_call_and_the_first_round_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A GPU is waited for once a round: it works while it is asked for more."""
+    done: list[str] = []
+    clock = iter([0.0, 100.0, 0.0, 100.0, *(10.0, 12.0, 20.0, 24.0)])
+    monkeypatch.setattr(speed, "time", SimpleNamespace(perf_counter=lambda: next(clock)))
+    monkeypatch.setattr(speed, "synchronize", lambda device: done.append(device.type))
+    calls = {name: lambda name=name: done.append(name) for name in "ab"}
+    assert speed.paces(calls, torch.device("meta"), rounds=1, repeats=2) == {"a": 1.0, "b": 2.0}
+    assert done == ["a", "a", "meta", "b", "b", "meta"] * 2
+
+
 def test_the_rate_is_that_of_the_matrix_product(monkeypatch: pytest.MonkeyPatch) -> None:
     """With a clock by which each product takes a second, and small matrices in place of the large."""
     products: list[Any] = []
 
-    def one_second(call: Any) -> float:
-        products.append(call())
-        return 1.0
+    def one_second(calls: Mapping[str, Callable[[], Any]], device: torch.device, **times: int) -> dict[str, float]:
+        products.extend(call() for call in calls.values())
+        return dict.fromkeys(calls, 1.0)
 
-    monkeypatch.setattr(speed, "seconds", one_second)
-    monkeypatch.setattr(torch, "rand", lambda *sides: torch.full((2, 2), 3.0))
+    monkeypatch.setattr(speed, "paces", one_second)
+    monkeypatch.setattr(torch, "rand", lambda *sides, **options: torch.full((2, 2), 3.0))
     assert speed.matmul_rate() == 2 * 4096**3
     assert products
     assert all(torch.equal(product, torch.full((2, 2), 18.0)) for product in products)
@@ -146,8 +158,8 @@ def test_a_process_that_fails_is_one_line(monkeypatch: pytest.MonkeyPatch) -> No
         return subprocess.CompletedProcess(command, *results.pop(0))
 
     monkeypatch.setattr(subprocess, "run", run)
-    assert speed._run(["a"]) == "printed"
+    assert speed.run_process(["a"]) == "printed"
     with pytest.raises(FaststyleError, match=r"^no pictures in x$"):
-        speed._run(["a"])
+        speed.run_process(["a"])
     with pytest.raises(FaststyleError, match=r"^a process ended without a word$"):
-        speed._run(["a"])
+        speed.run_process(["a"])

@@ -9,13 +9,16 @@ import sys
 import time
 from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch import nn
 
 from faststyle.checkpoint import read_checkpoint, save_weights
+from faststyle.devices import compile_on_gpu
 from faststyle.errors import (
     CheckpointError,
     ConfigError,
@@ -25,6 +28,7 @@ from faststyle.errors import (
     OutputError,
 )
 from faststyle.evaluation.metrics import Evaluation
+from faststyle.experiments import run_training
 from faststyle.experiments.application import compose_settings
 from faststyle.experiments.run_training import find_checkpoint, make_recipe
 from faststyle.experiments.schema import TrainConfig
@@ -85,6 +89,26 @@ def test_a_run_writes_everything(train_overrides: list[str], tmp_path: Path, mon
     assert checkpoint.stat().st_size < 300_000  # no loss network in it
     assert same_tensors(read_checkpoint(checkpoint), weights)
     assert read_checkpoint(checkpoint).header.recipe == recipe
+
+
+@pytest.mark.filterwarnings("ignore:The .grad attribute")  # torch's own use
+def test_a_gpu_compiles_each_network_once(train_overrides: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The network, and the loss network for the stylised picture, the photograph and the half size; however the crops
+    lie, and not for the evaluation. Each more would take half a minute, and after eight a GPU goes on without."""
+    graphs: list[Any] = []
+
+    def keep(graph: Any, inputs: object) -> Any:
+        graphs.append(graph)
+        return graph.forward
+
+    compile_module = nn.Module.compile
+    monkeypatch.setattr(nn.Module, "compile", lambda module: compile_module(module, backend=keep))
+    gpu = torch.device("cuda")
+    monkeypatch.setattr(run_training, "compile_on_gpu", lambda device, *modules: compile_on_gpu(gpu, *modules))
+    torch.compiler.reset()
+    run(*train_overrides, "data.image_size=72", "network.noise=3")
+    torch.compiler.reset()
+    assert len(graphs) == 4
 
 
 def test_every_term_of_the_loss_trains(train_overrides: list[str]) -> None:

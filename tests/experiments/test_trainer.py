@@ -38,9 +38,28 @@ def test_the_trainer_saves_and_guards(settings: TrainConfig) -> None:
 def test_the_trainer_has_the_precision_that_is_chosen(
     settings: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(trainers, "choose_precision", {"auto": "bf16-mixed"}.__getitem__)
+    monkeypatch.setattr(trainers, "choose_precision", lambda precision, device: "bf16-mixed")
     config = replace(settings.trainer, precision="auto")
     assert build_trainer(config, settings.logger, tmp_path, []).precision == "bf16-mixed"
+
+
+@pytest.mark.parametrize(
+    ("accelerator", "gpus", "asked"), [("cpu", ["cuda"], "cpu"), ("auto", ["cuda"], "cuda"), ("auto", [], "cpu")]
+)
+def test_the_device_that_trains_is_asked_for_its_precision(
+    accelerator: str,
+    gpus: list[str],
+    asked: str,
+    settings: TrainConfig,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    devices: list[str] = []
+    monkeypatch.setattr(trainers, "available_gpus", lambda: gpus)
+    monkeypatch.setattr(trainers, "choose_precision", lambda _, device: devices.append(device.type) or "32-true")
+    config = replace(settings.trainer, precision="auto", accelerator=accelerator)
+    build_trainer(config, settings.logger, tmp_path, [])
+    assert devices == [asked]
 
 
 @pytest.mark.parametrize("kind", LOGGERS)

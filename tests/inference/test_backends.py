@@ -1,7 +1,5 @@
 """The table of back ends: which one takes which file on which device, and what is refused."""
 
-import platform
-import sys
 from functools import partial
 from pathlib import Path
 
@@ -108,35 +106,3 @@ def test_devices_of_this_machine() -> None:
     found = find_device("auto", BACKENDS.values())
     assert found in {*DEVICES} - {"auto"}
     assert (found == "cuda") == torch.cuda.is_available()
-
-
-@pytest.mark.parametrize(
-    ("system", "machine", "there"),
-    [
-        ("Windows", "AMD64", True),
-        ("Darwin", "arm64", True),
-        ("Darwin", "x86_64", False),
-        ("Linux", "x86_64", False),
-        ("Linux", "x86_64 /dev/nvidiactl", True),
-        ("Linux", "x86_64 /dev/kfd", True),
-    ],
-)
-def test_torch_is_asked_only_where_there_may_be_a_gpu(
-    system: str, machine: str, there: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """machine: its kind, and a driver's file."""
-    kind, _, file = machine.partition(" ")
-    monkeypatch.setattr(platform, "system", lambda: system)
-    monkeypatch.setattr(platform, "machine", lambda: kind)
-    monkeypatch.setattr(Path, "exists", lambda path: str(path) == file)
-    monkeypatch.setattr(backends, "available_gpus", lambda: ["mps", "cuda"])
-    assert backends.gpu_may_be_there() == there
-    assert find_device("auto", BACKENDS.values()) == ("mps" if there else "cpu")
-
-
-def test_gpus_are_those_that_torch_finds(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
-    assert backends.available_gpus() == ["cuda"]
-    monkeypatch.setitem(sys.modules, "torch", None)
-    assert backends.available_gpus() == []

@@ -134,6 +134,7 @@ def lines(
         "benchmark process": ["process", picture, "--checkpoint", style, "--rounds=1"],
         "benchmark folder": ["folder", folder, "--checkpoint", style],
         "benchmark beside": ["beside", "folder", "--pictures", folder, "--rounds=1"],
+        "benchmark gpu": ["gpu", "--device=cpu", "--tiny", "--only=inference", "--minutes=0.3"],
         "prepare-coco": ["--url=http://127.0.0.1:9/a.zip", "--cache-dir=packs"],
         "compare-recipes": ["--recipe", "a", trained, "--paintings", picture, "--data", folder, *compared],
         "compare-settings": ["--variant", "a", "seed=1", "--steps=1", "--paintings", picture, *painted_on],

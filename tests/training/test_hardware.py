@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from faststyle.training import hardware
-from faststyle.training.hardware import bf16_is_faster, choose_precision, device_name, keep_freed_memory
+from faststyle.training.hardware import bf16_is_faster, choose_precision, keep_freed_memory
 
 
 @pytest.mark.parametrize(("float32", "bfloat16", "faster"), [(3.0, 1.0, True), (1.0, 3.0, False), (1.0, 1.0, False)])
@@ -19,17 +19,16 @@ def test_bf16_is_taken_where_its_product_takes_less_time(
     each = [0.0, float32, 10.0, 10.0 + bfloat16]
     interrupted = [0.0, float32 + 9, 20.0, 29.0 + bfloat16]
     clock = iter(interrupted * 2 + each + interrupted)
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: not faster)  # of a GPU beside the CPU
     monkeypatch.setattr(hardware, "time", SimpleNamespace(perf_counter=clock.__next__))
-    assert bf16_is_faster() is faster
+    assert bf16_is_faster(torch.device("cpu")) is faster
     assert next(clock, None) is None
 
 
 @pytest.mark.parametrize("supported", [True, False])
 def test_a_gpu_says_itself_whether_it_has_bf16(supported: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: supported)
-    assert bf16_is_faster() is supported
+    assert bf16_is_faster(torch.device("cuda")) is supported
 
 
 @pytest.mark.parametrize(
@@ -39,12 +38,8 @@ def test_a_gpu_says_itself_whether_it_has_bf16(supported: bool, monkeypatch: pyt
 def test_precision_is_chosen_by_measurement_unless_it_is_given(
     precision: str, faster: bool, expected: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(hardware, "bf16_is_faster", lambda: faster)
-    assert choose_precision(precision) == expected
-
-
-def test_a_cpu_is_named_by_its_threads() -> None:
-    assert device_name(torch.device("cpu")) == f"CPU, {torch.get_num_threads()} threads"
+    monkeypatch.setattr(hardware, "bf16_is_faster", lambda device: faster)
+    assert choose_precision(precision, torch.device("cpu")) == expected
 
 
 # page faults of a tensor that is made where a larger one, with room for any alignment, has just been freed

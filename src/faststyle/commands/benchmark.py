@@ -8,8 +8,10 @@ from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
+from faststyle.commands.benchmark_gpu import add_gpu, benchmark_gpu
 from faststyle.commands.benchmark_scaling import add_dataset, add_ddp, benchmark_dataset, benchmark_ddp
-from faststyle.commands.terminal import build_parser, pixels, run_parsed, whole
+from faststyle.commands.main import TRAINING
+from faststyle.commands.terminal import build_parser, check_installed, pixels, run_parsed, whole
 from faststyle.config import MOST_THREADS
 from faststyle.errors import ConfigError, ImageError
 from faststyle.inference.backends import AUTO, BACKENDS
@@ -66,6 +68,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
 
     add_dataset(kinds, "dataset")
     add_ddp(kinds, "ddp")
+    add_gpu(kinds, "gpu")
     return parser.parse_args(argv)
 
 
@@ -79,6 +82,7 @@ def _add_checkpoints(parser: argparse.ArgumentParser) -> None:
 
 def benchmark_train(args: argparse.Namespace) -> None:
     """Prints images/s of each recipe, their ratios, and the peak memory of each in a process of its own."""
+    check_installed("faststyle benchmark train", TRAINING, "train")
     import torch
 
     from faststyle.evaluation.speed import alternate, peak_memory
@@ -182,4 +186,5 @@ KINDS = {
     "beside": benchmark_beside,
     "dataset": benchmark_dataset,
     "ddp": benchmark_ddp,
+    "gpu": benchmark_gpu,
 }

@@ -6,6 +6,7 @@ import statistics
 from pathlib import Path
 from typing import Any
 
+from faststyle.commands.main import TRAINING
 from faststyle.commands.terminal import check_installed, pixels, real, whole
 from faststyle.errors import ConfigError, ImageError
 from faststyle.threads import available_cores
@@ -123,6 +124,7 @@ def benchmark_dataset(args: argparse.Namespace) -> None:
 
 def benchmark_ddp(args: argparse.Namespace) -> None:
     """Prints a step, the exchange, and the step of a training as predicted, simulated and measured, by processes."""
+    check_installed("faststyle benchmark ddp", TRAINING, "train")
     _check_cores(args.processes)
     for processes in args.processes:
         if args.batch_size % processes:

@@ -10,6 +10,7 @@ from faststyle.commands.terminal import build_parser, check_installed, pixels, r
 from faststyle.config import STRENGTHS
 from faststyle.errors import ConfigError, ImageError
 from faststyle.files import check_output, replacing
+from faststyle.inference.backends import AUTO, BACKENDS, DEVICES, find_device
 from faststyle.video import PACKAGES, STEADY
 
 if TYPE_CHECKING:
@@ -86,6 +87,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
         help="measure flicker in place of all this: on clips of a camera that moves over the photographs, as wide as "
         "16:9, by what is done against it",
     )
+    add("--device", choices=DEVICES, default=AUTO, help="default: a GPU if there is one")
     add("--json", type=Path, metavar="FILE", help="write all figures there, too")
     add("--overwrite", action="store_true", help="replace existing results")
     add("--plot", type=Path, metavar="PNG", help="objective against iterations, each checkpoint as a level line")
@@ -155,7 +157,11 @@ def evaluate_video(args: argparse.Namespace, photographs: dict[str, Path]) -> No
     from faststyle.modeling.loss_network import choose_architecture
 
     stylizer = Stylizer.load(
-        args.checkpoint[0], style=args.row or args.style.stem, strength=args.strength[0], backend="torch"
+        args.checkpoint[0],
+        style=args.row or args.style.stem,
+        strength=args.strength[0],
+        backend="torch",
+        device=args.device,
     )
     loss, size = balanced_loss(), (args.size, round(args.size * 16 / 9))
     architecture = choose_architecture(args.loss_network, needed_layers(loss, args.loss_network), weights=args.weights)
@@ -181,6 +187,7 @@ def evaluate_candidates(args: argparse.Namespace) -> None:
     photographs = check(args)
     if args.video:
         return evaluate_video(args, photographs)
+    device = find_device(args.device, [BACKENDS["torch"]])
     from faststyle.checkpoint import read_checkpoint
     from faststyle.evaluation import candidates as tables  # seconds to import
     from faststyle.evaluation.metrics import build_measure
@@ -203,16 +210,18 @@ def evaluate_candidates(args: argparse.Namespace) -> None:
     if weight is None:
         weight = header.style_weight(painting.name) if header and painting else None
         weight = loss.style_weight if weight is None else weight
-    images = {name: load(path, args.size) for name, path in photographs.items()}
-    style = load(args.style, size)
+    images = {name: load(path, args.size).to(device) for name, path in photographs.items()}
+    style = load(args.style, size).to(device)
     architecture = choose_architecture(args.loss_network, needed_layers(loss, args.loss_network), weights=args.weights)
     measure = build_measure(architecture, style, loss, weights=args.weights, style_weight=weight)
     second = None
     if architecture != "compact":
         second = build_measure("compact", style, loss, weights="default", style_weight=weight)
 
-    networks: dict[str, nn.Module] = {name: checkpoint.build_network() for name, checkpoint in checkpoints.items()}
-    networks |= {str(path): tables.Finished(load(path, args.size)) for path in args.stylized or []}
+    networks: dict[str, nn.Module] = {
+        name: checkpoint.build_network().to(device) for name, checkpoint in checkpoints.items()
+    }
+    networks |= {str(path): tables.Finished(load(path, args.size).to(device)) for path in args.stylized or []}
     candidates = tables.measure_candidates(networks, images, measure, second)
     optimized = None
     if args.iterations:

@@ -36,7 +36,7 @@ COMMANDS = {
     "optimize": Command("paint one photograph by image optimisation", TRAINING),
     "evaluate": Command("measure styles, or finished pictures", TRAINING),
     "export": Command("write a style as one ONNX file"),
-    "benchmark": Command("measure the speed on this machine", TRAINING),
+    "benchmark": Command("measure the speed on this machine", TRAINING[:1]),
     "prepare-coco": Command("download COCO 2017 and pack it for training", TRAINING),
     "compare-settings": Command("compare settings of image optimisation on a sample", TRAINING),
     "compare-recipes": Command("train recipes for the same time and compare them", TRAINING),

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from faststyle.config import TERMS, LossConfig
+from faststyle.devices import synchronize
 from faststyle.evaluation.style_distance import StyleDistance, distance_layers
 from faststyle.imaging.color import LUMA
 from faststyle.losses.perceptual_loss import PerceptualLoss, needed_layers
@@ -58,14 +59,14 @@ def build_measure(
     """One measure for all under a loss network, whatever they were trained with.
 
     style: (1, 3, H, W) in [0, 1]. loss: whose content and style layers, statistic and scales are taken; the objective
-    is content error + ``style_weight`` x style error, both relative. Raises ``LossNetworkError`` as
-    ``load_loss_network`` does.
+    is content error + ``style_weight`` x style error, both relative. All is on the style's device.
+    Raises ``LossNetworkError`` as ``load_loss_network`` does.
     """
     changes: dict[str, Any] = {f"{term}_weight": 0.0 for term in TERMS}
     changes |= {"content_weight": 1.0, "style_weight": style_weight, "normalize": "relative"}
     config = replace(loss, **changes)
     layers = [*needed_layers(config, architecture), *distance_layers(architecture)]
-    loss_network = load_loss_network(architecture, layers, weights=weights)
+    loss_network = load_loss_network(architecture, layers, weights=weights).to(style.device)
     return Measure(PerceptualLoss(loss_network, style, config), StyleDistance(loss_network, style))
 
 
@@ -78,8 +79,7 @@ def evaluate(network: nn.Module, measure: Measure, images: list[Tensor]) -> list
     for image in images:
         start = time.perf_counter()
         stylized = network(image)
-        if stylized.is_cuda:
-            torch.cuda.synchronize(stylized.device)
+        synchronize(stylized.device)
         results.append(evaluate_picture(stylized, image, measure, forward_ms=(time.perf_counter() - start) * 1e3))
     network.train(was_training)
     return results

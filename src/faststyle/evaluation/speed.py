@@ -20,6 +20,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from faststyle.checkpoint import read_checkpoint
+from faststyle.devices import synchronize
 from faststyle.errors import FaststyleError
 from faststyle.imaging.images import MAX_MEGAPIXELS
 from faststyle.inference.backends import BACKENDS
@@ -27,6 +28,8 @@ from faststyle.inference.batch import Job, plan, stylize_file, stylize_files
 from faststyle.inference.onnx_graph import export_onnx
 from faststyle.inference.stylizer import Stylizer
 from faststyle.threads import SLEEP_SOON
+
+CPU = torch.device("cpu")
 
 # the stages of ``faststyle stylize PHOTO --checkpoint STYLE --output RESULT`` in seconds, as JSON
 STAGES = """
@@ -67,10 +70,24 @@ def alternate(calls: Mapping[str, Callable[[], object]], rounds: int, *, warm_up
     return {name: each[warm_up:] for name, each in taken.items()}
 
 
-def matmul_rate() -> float:
-    """Float32 operations in a second of torch's matrix product."""
-    a = torch.rand(4096, 4096)
-    return 2 * 4096**3 / statistics.median(seconds(lambda: a @ a) for _ in range(7))
+def paces(
+    calls: Mapping[str, Callable[[], object]], device: torch.device, *, rounds: int, repeats: int
+) -> dict[str, float]:
+    """Seconds of one of each, on a device: the medians of rounds in which they take turns, each ``repeats`` times."""
+
+    def several(call: Callable[[], object]) -> None:
+        for _ in range(repeats):
+            call()
+        synchronize(device)
+
+    taken = alternate({name: partial(several, call) for name, call in calls.items()}, rounds, warm_up=1)
+    return {name: statistics.median(each) / repeats for name, each in taken.items()}
+
+
+def matmul_rate(device: torch.device = CPU, dtype: torch.dtype = torch.float32, side: int = 4096) -> float:
+    """Operations in a second of torch's matrix product."""
+    a = torch.rand(side, side, device=device, dtype=dtype)
+    return 2 * side**3 / paces({"product": lambda: a @ a}, device, rounds=7, repeats=1)["product"]
 
 
 def peak_memory() -> float:
@@ -85,8 +102,14 @@ def peak_memory() -> float:
 def count_operations(checkpoint: str, size: int) -> int:
     """Counts those of the network's convolutions on a square picture, two for each multiplication."""
     network = read_checkpoint(checkpoint).build_network()
-    with FlopCounterMode(display=False) as counter, torch.inference_mode():
-        network(torch.zeros(1, 3, size, size))
+    with torch.inference_mode():
+        return operations_of(lambda: network(torch.zeros(1, 3, size, size)))
+
+
+def operations_of(call: Callable[[], object]) -> int:
+    """Counts those of convolutions and matrix products, two for each multiplication, backward passes, too."""
+    with FlopCounterMode(display=False) as counter:
+        call()
     operations: int = counter.get_total_flops()
     return operations
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from faststyle.devices import device_name
 from faststyle.errors import one_of
 from faststyle.evaluation.metrics import Measure, build_measure
 from faststyle.experiments.build import choose_loss_network, file_name, load_configured_loss_network
@@ -27,7 +28,7 @@ from faststyle.modeling.loss_network import LossNetwork
 from faststyle.modeling.pixels import to_image, to_pixels
 from faststyle.optimization import INITS, OPTIMIZERS, ContentTarget, Step, optimize_pyramid, pyramid, region_at
 from faststyle.signals import Interruption
-from faststyle.training.hardware import choose_precision, device_name, keep_freed_memory
+from faststyle.training.hardware import choose_precision, keep_freed_memory
 
 log = logging.getLogger(__name__)
 
@@ -72,8 +73,8 @@ def prepare(settings: OptimizeConfig) -> tuple[OptimizeConfig, torch.device]:
     one_of("init", settings.init, INITS)
     one_of("optimizer", settings.optimizer, OPTIMIZERS)
     settings = replace(settings, loss_network=choose_loss_network(settings.loss_network, settings.loss))
-    settings = replace(settings, precision=choose_precision(settings.precision))
     device = torch.device(find_device(settings.device, [BACKENDS["torch"]]))
+    settings = replace(settings, precision=choose_precision(settings.precision, device))
     if settings.threads:
         torch.set_num_threads(settings.threads)
     if device.type == "cpu":
@@ -187,7 +188,7 @@ def iterate(
         optimizer=settings.optimizer,
         learning_rate=settings.learning_rate,
         target=target,
-        bf16=choose_precision(settings.precision) == "bf16-mixed",
+        bf16=choose_precision(settings.precision, canvas.content.device) == "bf16-mixed",
     )
 
 

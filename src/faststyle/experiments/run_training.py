@@ -18,6 +18,7 @@ from torch import Tensor
 
 from faststyle.checkpoint import read_checkpoint, save_weights
 from faststyle.config import PHOTOGRAPH, Outcome, Recipe, StyleConfig
+from faststyle.devices import compile_on_gpu, device_name
 from faststyle.errors import CheckpointError, ConfigError
 from faststyle.evaluation.metrics import Evaluation, Measure, evaluate
 from faststyle.evaluation.style_distance import StyleDistance, distance_layers
@@ -44,7 +45,7 @@ from faststyle.modeling.stored import load
 from faststyle.resources import COMMAND
 from faststyle.training.callbacks import SampleGrid, StopOnSignal, TrainingBar, newest_checkpoint
 from faststyle.training.datamodule import PackDataModule
-from faststyle.training.hardware import device_name, keep_freed_memory
+from faststyle.training.hardware import keep_freed_memory
 from faststyle.training.loggers import check_logger
 from faststyle.training.module import StyleTransferModule
 from faststyle.training.ranks import check_shares, same, together
@@ -106,13 +107,13 @@ def run_training(settings: TrainConfig, inputs: Inputs) -> Path:
     signals = StopOnSignal()
     trainer = build_trainer(settings.trainer, settings.logger, run_dir, [bar, grid, signals])
     check_processes(settings, trainer)
-    if settings.trainer.compile and trainer.strategy.root_device.type == "cuda":
-        network.compile()
-        loss.loss_network.compile()
+    if settings.trainer.compile:
+        compile_on_gpu(trainer.strategy.root_device, network, loss.loss_network)
     fit(trainer, module, data, resume)
     signals.make_room(trainer)
     if trainer.is_global_zero:
-        outcome = outcome_of(trainer, module, styles, data.held_out)
+        with torch.compiler.set_stance("force_eager"):  # a few pictures, of sizes of their own
+            outcome = outcome_of(trainer, module, styles, data.held_out)
         save_weights(inputs.weights_path, network, recipe, outcome, rows)
         if inputs.preview is not None:
             draw_preview(run_dir / "preview.png", inputs.preview, paintings, inputs.weights_path)

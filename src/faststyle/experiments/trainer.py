@@ -10,6 +10,7 @@ from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.callbacks import ModelCheckpoint, Timer
 from pytorch_lightning.strategies import DDPStrategy
 
+from faststyle.devices import available_gpus
 from faststyle.errors import ConfigError
 from faststyle.experiments.schema import LoggerConfig, TrainerConfig
 from faststyle.training.callbacks import NonFiniteGuard, Parting, WholeCheckpoints
@@ -40,7 +41,7 @@ def build_trainer(
             devices=config.devices,
             num_nodes=config.num_nodes,
             strategy=ddp if config.strategy == "ddp" else config.strategy,
-            precision=choose_precision(config.precision),  # type: ignore[arg-type]
+            precision=choose_precision(config.precision, _device(config)),  # type: ignore[arg-type]
             max_steps=config.max_steps,
             log_every_n_steps=config.log_every_n_steps,
             max_epochs=-1,
@@ -56,6 +57,12 @@ def build_trainer(
         return trainer
     except (MisconfigurationException, TypeError, ValueError) as error:  # what Lightning raises on a bad setting
         raise ConfigError(f"trainer: {str(error).splitlines()[0]}") from error
+
+
+def _device(config: TrainerConfig) -> torch.device:
+    """The kind on which Lightning will train."""
+    gpus = [] if config.accelerator == "cpu" else available_gpus()
+    return torch.device(next(iter(gpus), "cpu"))
 
 
 def _cluster() -> list[SLURMEnvironment]:

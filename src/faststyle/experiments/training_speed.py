@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from faststyle.devices import compile_on_gpu
 from faststyle.experiments.application import compose_settings
 from faststyle.experiments.schema import TrainConfig
 from faststyle.losses.perceptual_loss import PerceptualLoss, needed_layers
@@ -25,11 +26,13 @@ def plain_step(photographs: Tensor) -> Step:
         flat = x.flatten(2)
         return flat.bmm(flat.transpose(1, 2)) / (flat.shape[1] * flat.shape[2])
 
+    device = photographs.device
     ours, NORMS["instance"] = NORMS["instance"], lambda channels, config: torch.nn.InstanceNorm2d(channels, affine=True)
     network = TransformerNet(compose_settings("train", TrainConfig, ["network=johnson", "run_dir=runs"]).network)
     NORMS["instance"] = ours
-    loss_network = build_loss_network("vgg19", ["relu1_2", "relu2_2", "relu3_3", "relu4_3"])
-    targets = {name: gram(x) for name, x in loss_network(torch.rand(1, 3, 256, 256)).items()}
+    network = network.to(device)
+    loss_network = build_loss_network("vgg19", ["relu1_2", "relu2_2", "relu3_3", "relu4_3"]).to(device)
+    targets = {name: gram(x) for name, x in loss_network(_painting(device)).items()}
     optimizer = torch.optim.Adam(network.parameters(), 1e-3, fused=False)
 
     def step() -> None:
@@ -46,26 +49,31 @@ def plain_step(photographs: Tensor) -> Step:
 
 
 def default_step(architecture: str, photographs: Tensor) -> Step:
-    """The step of ``conf/train.yaml`` on this machine under a loss network, without Lightning around it."""
+    """The step of ``conf/train.yaml`` under a loss network, where the photographs are, without Lightning around it."""
+    device = photographs.device
     settings = compose_settings("train", TrainConfig, ["run_dir=runs"])
-    loss_network = build_loss_network(architecture, needed_layers(settings.loss, architecture))
-    loss = PerceptualLoss(loss_network, torch.rand(1, 3, 256, 256), settings.loss)
-    loss = loss.to(memory_format=torch.channels_last)
-    network = TransformerNet(settings.network).to(memory_format=torch.channels_last)
+    loss_network = build_loss_network(architecture, needed_layers(settings.loss, architecture)).to(device)
+    loss = PerceptualLoss(loss_network, _painting(device), settings.loss).to(memory_format=torch.channels_last)
+    network = TransformerNet(settings.network).to(device).to(memory_format=torch.channels_last)
+    compile_on_gpu(device, network, loss_network)
     photographs = photographs.to(memory_format=torch.channels_last)
     optimizer = OPTIMIZERS[settings.optimizer.algorithm](network, settings.optimizer.learning_rate)
-    bf16 = bf16_is_faster()
+    bf16 = bf16_is_faster(device)
 
     def step() -> None:
         keep_freed_memory()
         optimizer.zero_grad()
-        with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+        with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
             terms = loss(network(photographs), photographs)
         terms["loss"].mean().backward()
         optimizer.step()
         keep_freed_memory(False)  # the plain recipe's turn
 
     return step
+
+
+def _painting(device: torch.device) -> Tensor:
+    return torch.rand(1, 3, 256, 256, device=device)
 
 
 RECIPES: dict[str, Callable[[Tensor], Step]] = {

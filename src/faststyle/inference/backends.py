@@ -3,10 +3,10 @@
 A new back end is an ``Engine`` and a row in ``BACKENDS``.
 """
 
-import platform
 from collections.abc import Collection
 from pathlib import Path
 
+from faststyle.devices import available_gpus, gpu_may_be_there
 from faststyle.errors import CheckpointError, ConfigError, one_of
 from faststyle.inference.engines import (
     PRECISIONS,
@@ -76,21 +76,3 @@ def find_device(name: str, engines: Collection[type[Engine]]) -> str:
     if name not in available:
         raise ConfigError(f"no {name} device on this machine, or no torch that could use it")
     return name
-
-
-def gpu_may_be_there() -> bool:
-    """Whether it is worth loading torch to ask: a driver's device file, or Apple's own processors."""
-    if platform.system() == "Windows":
-        return True
-    files = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd")  # NVIDIA's; that of a Linux inside Windows; AMD's
-    return (platform.system(), platform.machine()) == ("Darwin", "arm64") or any(Path(file).exists() for file in files)
-
-
-def available_gpus() -> list[str]:
-    """torch's names for them; none without torch."""
-    if not TorchEngine.installed():
-        return []
-    import torch
-
-    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    return [device for device, there in available.items() if there]

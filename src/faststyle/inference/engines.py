@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
+from faststyle.devices import free_memory
 from faststyle.errors import CheckpointError, ConfigError
 from faststyle.network_config import SMALLEST_SIDE, UPSAMPLERS, padded_side
 from faststyle.threads import available_cores, may_spin
@@ -249,8 +250,8 @@ class TorchEngine(Engine):
         super().__init__(source, options)
         assert not isinstance(source, Path)  # its suffixes are those of weights
         self.header, self.statistics, self.device = source.header, options.statistics, torch.device(options.device)
-        if options.memory is None and self.device.type == "cuda":
-            self.memory = torch.cuda.mem_get_info(self.device)[0]
+        if options.memory is None:
+            self.memory = free_memory(self.device) or self.memory
         self.source = source
         if self.header.network.rows == 1:
             self.network = self.build(source)

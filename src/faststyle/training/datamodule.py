@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
 from faststyle.config import DataConfig
+from faststyle.devices import free_memory
 from faststyle.training.pack import Pack, load_pack
 from faststyle.training.ranks import share
 from faststyle.training.sources import Photographs
@@ -107,7 +108,5 @@ class PackDataModule(LightningDataModule):
 
     def _on_device(self, device: torch.device) -> Tensor:
         """The pixels in the GPU's memory where they fit; else where they are."""
-        if device.type != "cuda":
-            return self.pixels
-        free, _ = torch.cuda.mem_get_info(device)
+        free = free_memory(device) or 0
         return self.pixels.to(device) if self.pixels.nbytes < DEVICE_SHARE * free else self.pixels

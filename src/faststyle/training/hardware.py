@@ -7,12 +7,13 @@ import time
 import torch
 
 from faststyle.config import AUTO
+from faststyle.devices import gpu_has_bfloat16
 
 
-def bf16_is_faster() -> bool:
-    """Measured, on a matrix product: some CPUs have bfloat16 units, on others it is emulated, slower than float32."""
-    if torch.cuda.is_available():
-        return bool(torch.cuda.is_bf16_supported())
+def bf16_is_faster(device: torch.device) -> bool:
+    """Measured on a CPU, by a matrix product: some have bfloat16 units, on others it is emulated, and slower."""
+    if device.type != "cpu":
+        return gpu_has_bfloat16(device)
     seconds: dict[torch.dtype, float] = {}
     for dtype in (torch.float32, torch.bfloat16) * 4:  # the first time pays for set-up, any may be interrupted
         a = torch.ones(256, 256, dtype=dtype)
@@ -22,11 +23,11 @@ def bf16_is_faster() -> bool:
     return seconds[torch.bfloat16] < seconds[torch.float32]
 
 
-def choose_precision(precision: str) -> str:
-    """Puts what is faster here, ``bf16-mixed`` or ``32-true``, in the place of ``auto``."""
+def choose_precision(precision: str, device: torch.device) -> str:
+    """Puts what is faster on a device, ``bf16-mixed`` or ``32-true``, in the place of ``auto``."""
     if precision != AUTO:
         return precision
-    return "bf16-mixed" if bf16_is_faster() else "32-true"
+    return "bf16-mixed" if bf16_is_faster(device) else "32-true"
 
 
 def keep_freed_memory(keep: bool = True) -> None:
@@ -36,8 +37,3 @@ def keep_freed_memory(keep: bool = True) -> None:
     trim_threshold, mmap_max = -1, -4  # mallopt's numbers
     libc.mallopt(mmap_max, 0 if keep else 65536)
     libc.mallopt(trim_threshold, -1 if keep else 128 * 1024)
-
-
-def device_name(device: torch.device) -> str:
-    """Names the GPU, or the CPU's threads."""
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else f"CPU, {torch.get_num_threads()} threads"

@@ -140,9 +140,11 @@ def noise_place(step: int) -> tuple[int, int]:
 
 
 def off_grid(step: int, *images: Tensor) -> list[Tensor]:
-    """Crops the images, (B, C, H, W), alike at the upper left, by less than ``GRID`` px: each of the offsets in turn.
+    """Crops the images, (B, C, H, W), alike, by less than ``GRID`` px in all: at the upper left each of the offsets in
+    turn, the rest at the lower right, so that all have one size: a GPU would compile anew for others.
 
     Were the grids of the two networks always in line, a lattice in line with them would please the pooling layers.
     """
     top, left = divmod(step * 13 % GRID**2, GRID)
-    return [each[..., top:, left:] for each in images]
+    height, width = (side - GRID + 1 for side in images[0].shape[-2:])
+    return [each[..., top : top + height, left : left + width] for each in images]

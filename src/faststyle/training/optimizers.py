@@ -9,6 +9,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import OneCycleLR
 
 from faststyle.config import OptimizerConfig
+from faststyle.devices import gpu_has_bfloat16
 
 
 def build_adam(network: nn.Module, learning_rate: float) -> Optimizer:
@@ -32,7 +33,7 @@ def build_muon(network: nn.Module, learning_rate: float) -> Optimizer:
 
         @staticmethod
         def _orthogonalize(group: dict[str, Any], updates: list[Tensor]) -> list[Tensor]:
-            precision = torch.bfloat16 if updates[0].is_cuda else torch.float32
+            precision = torch.bfloat16 if gpu_has_bfloat16(updates[0].device) else torch.float32
             matrices = [update.flatten(1) for update in updates]
             return [nearest_orthogonal(matrix, num_steps=group["ns_steps"], dtype=precision) for matrix in matrices]
 
