@@ -8,7 +8,6 @@ import torch
 
 from faststyle.experiments import ddp_speed
 from faststyle.experiments.ddp_speed import (
-    RECIPE,
     WARM_UP,
     count_parameters,
     exchanges_side_by_side,
@@ -25,7 +24,8 @@ def one_process(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("one_process")
 def test_every_process_has_its_share_of_the_batch(monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
-    monkeypatch.setitem(ddp_speed.RECIPES, RECIPE, lambda photographs: lambda: seen.append(photographs))
+    make = lambda architecture, photographs, alone: lambda: seen.append(photographs)  # noqa: E731
+    monkeypatch.setattr(ddp_speed, "default_step", make)
     assert len(steps_side_by_side(6, 32, 4, 2)) == 8
     assert [each.shape for each in seen] == [(3, 3, 32, 32)] * 2 * (WARM_UP + 4)
     assert not torch.equal(seen[0], seen[-1])
@@ -51,5 +51,5 @@ def test_a_steps_seconds_are_without_those_of_the_start(monkeypatch: pytest.Monk
 
     monkeypatch.setattr(ddp_speed, "run_process", run)
     assert training_seconds(4, 64, 20, 2) == pytest.approx(0.01, rel=0.3)
-    assert [each["trainer.max_steps"] for each in asked] == [str(WARM_UP), str(WARM_UP + 20)]
+    assert [each["trainer.max_steps"] for each in asked] == [str(WARM_UP), str(WARM_UP), str(WARM_UP + 20)]
     assert {each["trainer.devices"] for each in asked} == {"2"}

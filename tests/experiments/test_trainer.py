@@ -12,6 +12,7 @@ from faststyle.experiments import trainer as trainers
 from faststyle.experiments.application import compose_settings
 from faststyle.experiments.schema import LoggerConfig, TrainConfig
 from faststyle.experiments.trainer import build_trainer
+from faststyle.threads import available_cores
 from faststyle.training.callbacks import NonFiniteGuard, WholeCheckpoints
 from faststyle.training.loggers import LOGGERS, PictureLogger
 
@@ -60,6 +61,20 @@ def test_the_device_that_trains_is_asked_for_its_precision(
     config = replace(settings.trainer, precision="auto", accelerator=accelerator)
     build_trainer(config, settings.logger, tmp_path, [])
     assert devices == [asked]
+
+
+def test_the_launcher_of_several_processes_keeps_the_threads(
+    settings: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    before = torch.get_num_threads()
+    try:
+        config = replace(settings.trainer, accelerator="cpu", devices=1, strategy="ddp", threads=3 + available_cores())
+        trainer = build_trainer(config, settings.logger, tmp_path, [])
+        trainer.strategy.launcher.launch(lambda: None)
+        assert torch.get_num_threads() == config.threads
+    finally:
+        torch.set_num_threads(before)
 
 
 @pytest.mark.parametrize("kind", LOGGERS)

@@ -45,7 +45,7 @@ def add_ddp(kinds: Any, name: str) -> None:
     _add_counts(ddp, "--processes")
     ddp.add_argument("--batch-size", type=whole(1, 1024), default=4, help="of all processes; default: %(default)s")
     ddp.add_argument("--size", type=pixels(32), default=128, help="crops in pixels; default: %(default)s")
-    ddp.add_argument("--rounds", type=whole(2, 10_000), default=30, help="steps timed; default: %(default)s")
+    ddp.add_argument("--rounds", type=whole(2, 10_000), default=100, help="steps timed; default: %(default)s")
     ddp.add_argument("--plan", type=whole(1, 10_000), metavar="GPUS", help="predict a step of so many")
     for option, default, unit in (("--step", 3.0, "ms, of one GPU's share"), ("--latency", 5.0, "us, of a message")):
         ddp.add_argument(option, type=real(0, math.inf), default=default, help=f"{unit}, assumed; default: %(default)s")

@@ -1,5 +1,6 @@
 """Builds the Lightning trainer from settings."""
 
+import os
 from pathlib import Path
 
 import pytorch_lightning as pl
@@ -24,6 +25,7 @@ def build_trainer(
     """The Lightning trainer, with checkpoints and the non-finite guard besides ``callbacks``."""
     if config.threads:
         torch.set_num_threads(config.threads)
+        os.environ["OMP_NUM_THREADS"] = str(config.threads)  # else the launcher of several processes sets its own
     checkpoints = run_dir / "checkpoints"
     guards = [Parting(), Timer(), NonFiniteGuard(checkpoints, config.checkpoint_every)]
     saving = ModelCheckpoint(

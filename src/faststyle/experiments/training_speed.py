@@ -48,8 +48,10 @@ def plain_step(photographs: Tensor) -> Step:
     return step
 
 
-def default_step(architecture: str, photographs: Tensor) -> Step:
-    """The step of ``conf/train.yaml`` under a loss network, where the photographs are, without Lightning around it."""
+def default_step(architecture: str, photographs: Tensor, *, alone: bool = False) -> Step:
+    """The step of ``conf/train.yaml`` under a loss network, where the photographs are, without Lightning around it.
+
+    alone: whether no other recipe takes turns with it."""
     device = photographs.device
     settings = compose_settings("train", TrainConfig, ["run_dir=runs"])
     loss_network = build_loss_network(architecture, needed_layers(settings.loss, architecture)).to(device)
@@ -67,7 +69,7 @@ def default_step(architecture: str, photographs: Tensor) -> Step:
             terms = loss(network(photographs), photographs)
         terms["loss"].mean().backward()
         optimizer.step()
-        keep_freed_memory(False)  # the plain recipe's turn
+        keep_freed_memory(alone)  # else it is the plain recipe's turn
 
     return step
 
