@@ -141,13 +141,14 @@ def check_dataset(tiny_style: Path, pictures: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(dataset_speed, "stages_side_by_side", lambda work, count, workers: stages[:count])
     copied = dataset_speed.Copied(few=5 + 0.1 * FEW, seconds=5.5, size=1e5)
     monkeypatch.setattr(dataset_speed, "measure_copy", lambda work, workers: copied)
-    line = ("benchmark", "dataset", pictures, "--checkpoint", tiny_style, "--workers", 1, "--plan", 100, 1_000_000)
-    assert call(*line) == 0
+    plan = ("--plan", 100, 1_000_000, "--network", 170, "--bandwidth", 1000, 10)
+    assert call("benchmark", "dataset", pictures, "--checkpoint", tiny_style, "--workers", 1, *plan) == 0
     assert capsys.readouterr().out.splitlines() == [
         "the first process: 0.100 ms a picture to list, 0.200 for the manifest, 1.00 ms to hand out 16",
         "1 at once, ms a picture: read 1.00, decode 9.00, network 70.00, encode 10.00, write 10.00",
         "1 workers, 3 pictures: predicted 5.3 s, simulated 5.3 s, measured 5.5 s (predicted -4 %)",
-        "100 workers, 1000000 pictures, 1000 MB/s: predicted 21.8 min, simulated 21.8 min; bottleneck: workers",
+        "100 workers, 1000000 pictures, 1000 MB/s: predicted 38.4 min, simulated 38.4 min; bottleneck: workers",
+        "100 workers, 1000000 pictures, 10 MB/s: predicted 171.8 min, simulated 171.8 min; bottleneck: disk",
     ]
 
 

@@ -3,6 +3,7 @@
 import argparse
 import math
 import statistics
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +30,10 @@ def add_dataset(kinds: Any, name: str) -> None:
     _add_counts(dataset, "--workers")
     dataset.add_argument("--rounds", type=whole(2, 10_000), default=60, help="pictures timed; default: %(default)s")
     dataset.add_argument("--plan", type=whole(1, 10**9), nargs=2, metavar=("WORKERS", "PICTURES"), help="predict those")
-    dataset.add_argument(
-        "--bandwidth", type=real(0, math.inf), default=1e3, help="MB/s of the plan's disk; default: 1000"
-    )
+    mbs = "MB/s of the disk that they share; default: 1000"
+    dataset.add_argument("--bandwidth", type=real(0, math.inf), nargs="+", default=[1e3], metavar="MB/S", help=mbs)
+    ms = "the network's time on each picture in the plan, such as a GPU's; default: as measured"
+    dataset.add_argument("--network", type=real(0, math.inf), metavar="MS", help=ms)
 
 
 def add_ddp(kinds: Any, name: str) -> None:
@@ -113,13 +115,17 @@ def benchmark_dataset(args: argparse.Namespace) -> None:
         )
     if args.plan:
         workers, pictures = args.plan
-        bandwidth = args.bandwidth * 1e6
-        plan = predict_copy(costs, pictures, workers, bandwidth)
-        minutes = simulate_copy(costs, pictures, workers, bandwidth) / 60
-        print(
-            f"{workers} workers, {pictures} pictures, {args.bandwidth:g} MB/s: predicted {plan.seconds / 60:.1f} min, "
-            f"simulated {minutes:.1f} min; bottleneck: {plan.bottleneck}"
-        )
+        if args.network is not None:
+            costs = replace(
+                costs, pictures=[sum(each.values()) - each["network"] + args.network / 1e3 for each in stages]
+            )
+        for bandwidth in args.bandwidth:
+            plan = predict_copy(costs, pictures, workers, bandwidth * 1e6)
+            minutes = simulate_copy(costs, pictures, workers, bandwidth * 1e6) / 60
+            print(
+                f"{workers} workers, {pictures} pictures, {bandwidth:g} MB/s: predicted {plan.seconds / 60:.1f} min, "
+                f"simulated {minutes:.1f} min; bottleneck: {plan.bottleneck}"
+            )
 
 
 def benchmark_ddp(args: argparse.Namespace) -> None:

@@ -14,6 +14,7 @@ from faststyle.losses.perceptual_loss import PerceptualLoss, needed_layers
 from faststyle.modeling.loss_network import build_loss_network
 from faststyle.modeling.transformer_net import NORMS, TransformerNet
 from faststyle.training.hardware import bf16_is_faster, keep_freed_memory
+from faststyle.training.module import off_grid
 from faststyle.training.optimizers import OPTIMIZERS
 
 Step = Callable[[], None]
@@ -66,7 +67,7 @@ def default_step(architecture: str, photographs: Tensor, *, alone: bool = False)
         keep_freed_memory()
         optimizer.zero_grad()
         with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
-            terms = loss(network(photographs), photographs)
+            terms = loss(*off_grid(0, network(photographs), photographs))
         terms["loss"].mean().backward()
         optimizer.step()
         keep_freed_memory(alone)  # else it is the plain recipe's turn
