@@ -85,3 +85,8 @@ def test_rank_correlation() -> None:
     assert rank_correlation([1, 2, 3, 4], [4, 3, 2, 1]) == pytest.approx(-1)
     assert rank_correlation([1, 2, 2, 3], [1, 3, 2, 4]) == pytest.approx(0.9486832980505138)  # with a tie
     assert rank_correlation([1, 1], [1, 2]) == 0
+
+
+def test_variants_that_painted_the_same_are_told() -> None:
+    found = results(a={"gram": (0.3, 0.1)}, b={"gram": (0.3, -0.1)}, c={"gram": (0.3, 0.1)})
+    assert [line.split(" have ")[0] for line in comparison.twins(found)] == ["a and c"]

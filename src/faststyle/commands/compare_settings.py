@@ -42,7 +42,12 @@ def parse(argv: list[str]) -> argparse.Namespace:
     add("--section", metavar="NAME", help="variants of a section of docs/COMPARISONS.md: a page of conf/comparison/")
     add("--variant", nargs=2, action="append", default=[], metavar=("NAME", "OVERRIDES"),
         help="overrides of faststyle optimize, in quotes; with --section one more, or in place of its own")  # fmt: skip
-    add("--shared", default="", metavar="OVERRIDES", help="of all variants, in quotes; their own come after them")
+    add(
+        "--shared",
+        default="",
+        metavar="OVERRIDES",
+        help="of all variants, in quotes; the section's, and their own, come after them",
+    )
     add("--images", required=True, type=Path, metavar="PATH", help="photographs: a folder, or one")
     add("--paintings", nargs="+", type=Path, default=PAINTINGS, metavar="FILE", help="default: the four in paintings/")
     add("--seeds", type=whole(1, 1000), default=2, help="of what starts from noise; default: %(default)s")
@@ -88,7 +93,7 @@ def find_variants(
         raise ConfigError("nothing to compare: give --section or --variant")
     if wrong := [name for name in overrides if not name.isidentifier()]:
         raise ConfigError(f"--variant needs names of letters, digits and _; found {wrong[0]!r}")
-    common = f"{section.shared if section else ''} {args.shared}"
+    common = f"{args.shared} {section.shared if section else ''}"
     weights = {"resnet50": args.resnet_weights or "default", architecture: args.weights}
     return [
         compose_variant(name, [*shared, *with_weights(words(f"{common} {own}"), weights)])

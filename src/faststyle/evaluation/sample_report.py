@@ -90,6 +90,15 @@ def disagreements(results: Results) -> list[str]:
     return lines
 
 
+def twins(results: Results) -> list[str]:
+    """A line for each two variants that have painted the same pictures, as where their loss network lacks a layer."""
+    return [
+        f"{one} and {other} have the same figures throughout: what tells them apart changes nothing here"
+        for one, other in itertools.combinations(results.painted, 2)
+        if all(np.array_equal(results.values(one, judge), results.values(other, judge)) for judge in JUDGES)
+    ]
+
+
 def by_painting(results: Results, figures: Mapping[str, Mapping[str, float]]) -> dict[str, dict[str, float]]:
     """For each painting its figures and the means of the judges of style, over all variants and photographs.
 

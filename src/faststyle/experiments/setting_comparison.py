@@ -19,7 +19,7 @@ from faststyle.config import LossNetworkConfig
 from faststyle.errors import ConfigError, reading_record
 from faststyle.evaluation.judges import JUDGES, Bench, Eyes, content_error, partial_judges
 from faststyle.evaluation.painting_figures import painting_figures
-from faststyle.evaluation.sample_report import Painted, Results, disagreements, painting_table, ranking, table
+from faststyle.evaluation.sample_report import Painted, Results, disagreements, painting_table, ranking, table, twins
 from faststyle.evaluation.sweep_sheet import label_tile
 from faststyle.experiments.application import compose_settings
 from faststyle.experiments.build import choose_loss_network, load_configured_loss_network
@@ -234,7 +234,7 @@ def describe(
     """The table, the rankings, where they disagree; of several paintings (``by_painting``) those that take best."""
     lines = [table(results), "", "ranking; > is a mean difference of over two standard errors, on the same pairs"]
     lines += [f"{name:10} ({judge.about}): {ranking(results, name)}" for name, judge in JUDGES.items()]
-    lines += ["", "where the judges disagree", *(disagreements(results) or ["nowhere"])]
+    lines += ["", "where the judges disagree", *(disagreements(results) or ["nowhere"]), *twins(results)]
     lines += interested(variants, eyes)
     if len(paintings) > 1:
         lines += ["", "paintings, means over variants and photographs", painting_table(paintings, AWAY)]
