@@ -57,7 +57,12 @@ def test_a_section_is_its_page(photos: Path, tmp_path: Path, monkeypatch: pytest
     (tmp_path / "networks.yaml").write_text(page.replace("settings", "recipes") + "content_error: null\n")
     monkeypatch.setattr(sections, "SECTIONS", tmp_path)
     line = [*arguments(photos, tmp_path / "out"), "--paintings", photos / "0.jpg"]
-    assert call("compare-settings", "--section", "mine", "--variant", "two", "seed=3", *line) == 0
+    assert (
+        call(
+            "compare-settings", "--section", "mine", "--variant", "two", "seed=3", *line, "--shared", "loss.tv_weight=5"
+        )
+        == 0
+    )
     printed = capsys.readouterr().out
     assert "content error held at 0.5" in printed
     record = json.loads((tmp_path / "out" / "pictures" / "two" / "0" / "4-0.json").read_text())
