@@ -35,7 +35,8 @@ def work(tiny_style: Path, tmp_path: Path) -> Work:
     source = tmp_path / "source"
     source.mkdir()
     for i in range(FEW + 4):
-        Image.fromarray(noise(20, 30, seed=i)).save(source / f"{i:02}.png")
+        (folder := source / "ab"[i % 2]).mkdir(exist_ok=True)  # names come twice, and one is not written as it is
+        Image.fromarray(noise(20, 30, seed=i)).save(folder / f"{i // 2:02}.{'gif' if i == 3 else 'png'}")
     return Work(
         str(tiny_style), FolderLayout(source, Choice(("style",), 1, 0)), tmp_path / "none", None, 1, "cpu", None
     )
@@ -96,6 +97,7 @@ def test_the_whole_copy_and_one_of_few(work: Work, monkeypatch: pytest.MonkeyPat
         made.append((len(names), workers, len(os.sched_getaffinity(0))))
         each.output.mkdir()
         for name in names:
+            (each.output / name).parent.mkdir(exist_ok=True)
             (each.output / name).write_bytes(bytes(1000))
 
     monkeypatch.setattr(speed, "stylize_dataset", stylize)

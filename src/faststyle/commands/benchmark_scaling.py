@@ -1,7 +1,6 @@
 """The kinds of ``faststyle benchmark`` that measure stages, and predict what many workers would do."""
 
 import argparse
-import math
 import statistics
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +11,8 @@ from faststyle.commands.terminal import check_installed, pixels, real, whole
 from faststyle.errors import ConfigError, ImageError
 from faststyle.threads import available_cores
 
+POSITIVE = real(1e-6, 1e9)
+MOST_WORKERS = 100_000  # of a plan
 LISTED = 20_000  # names, of which listing and manifest are timed
 HANDED = 1000  # parts, of which handing out is timed
 
@@ -29,11 +30,11 @@ def add_dataset(kinds: Any, name: str) -> None:
     dataset.add_argument("--size", type=pixels(1), help="shorter side in pixels; default: as it is")
     _add_counts(dataset, "--workers")
     dataset.add_argument("--rounds", type=whole(2, 10_000), default=60, help="pictures timed; default: %(default)s")
-    dataset.add_argument("--plan", type=whole(1, 10**9), nargs=2, metavar=("WORKERS", "PICTURES"), help="predict those")
+    dataset.add_argument("--plan", type=whole(1, 10**8), nargs=2, metavar=("WORKERS", "PICTURES"), help="predict those")
     mbs = "MB/s of the disk that they share; default: 1000"
-    dataset.add_argument("--bandwidth", type=real(0, math.inf), nargs="+", default=[1e3], metavar="MB/S", help=mbs)
+    dataset.add_argument("--bandwidth", type=POSITIVE, nargs="+", default=[1e3], metavar="MB/S", help=mbs)
     ms = "the network's time on each picture in the plan, such as a GPU's; default: as measured"
-    dataset.add_argument("--network", type=real(0, math.inf), metavar="MS", help=ms)
+    dataset.add_argument("--network", type=POSITIVE, metavar="MS", help=ms)
 
 
 def add_ddp(kinds: Any, name: str) -> None:
@@ -50,8 +51,8 @@ def add_ddp(kinds: Any, name: str) -> None:
     ddp.add_argument("--rounds", type=whole(2, 10_000), default=100, help="steps timed; default: %(default)s")
     ddp.add_argument("--plan", type=whole(1, 10_000), metavar="GPUS", help="predict a step of so many")
     for option, default, unit in (("--step", 3.0, "ms, of one GPU's share"), ("--latency", 5.0, "us, of a message")):
-        ddp.add_argument(option, type=real(0, math.inf), default=default, help=f"{unit}, assumed; default: %(default)s")
-    ddp.add_argument("--bandwidth", type=real(0, math.inf), default=200.0, help="GB/s between GPUs; default: 200")
+        ddp.add_argument(option, type=POSITIVE, default=default, help=f"{unit}, assumed; default: %(default)s")
+    ddp.add_argument("--bandwidth", type=POSITIVE, default=200.0, help="GB/s between GPUs; default: 200")
 
 
 def _add_counts(parser: argparse.ArgumentParser, option: str) -> None:
@@ -67,6 +68,8 @@ def benchmark_dataset(args: argparse.Namespace) -> None:
     """Prints the stages, and the whole copy as predicted, simulated and measured, by number of workers."""
     check_installed("faststyle benchmark dataset", ("filelock", "pyarrow", "ray", "simpy"), "ray")
     _check_cores(args.workers)
+    if args.plan and args.plan[0] > MOST_WORKERS:
+        raise ConfigError(f"--plan: at most {MOST_WORKERS:,} workers, found {args.plan[0]:,}")
     if not args.pictures.is_dir():
         raise ImageError(f"no folder {args.pictures}")
     from faststyle.datasets.choice import Choice
@@ -86,7 +89,9 @@ def benchmark_dataset(args: argparse.Namespace) -> None:
 
     layout, _ = open_layout(args.pictures, Choice(tuple(known_styles(args.checkpoint)), 1, 0))
     work = Work(args.checkpoint, layout, Path(), args.size, MAX_MEGAPIXELS, "cpu", None)
-    count = sum(part.count for part in layout.parts(""))
+    count = 0 if layout.joins else sum(part.count for part in layout.parts(""))
+    if count <= FEW:
+        raise ImageError(f"{args.pictures}: expected more than {FEW} picture files, found {count}")
     listing, manifest = bookkeeping_seconds(work, LISTED)
     handing = handing_seconds(work, HANDED)
     print(

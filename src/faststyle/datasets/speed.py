@@ -16,7 +16,7 @@ from pathlib import Path
 
 from faststyle.datasets.cluster import Task, build_team, connected, do_all
 from faststyle.datasets.files import FolderLayout
-from faststyle.datasets.layout import BROKEN, SOME, Painted, Part
+from faststyle.datasets.layout import BROKEN, SOME, Painted, Part, written_suffix
 from faststyle.datasets.painting import Painter, Work
 from faststyle.datasets.records import Records, note
 from faststyle.datasets.stylizing import make_plan, settings_of, stylize_dataset
@@ -60,7 +60,8 @@ def _stages(painter: Painter) -> Iterator[dict[str, float]]:
             marks.append(time.perf_counter())
             rgb = painter.stylizers[style].stylize(picture.rgb)
             marks.append(time.perf_counter())
-            painted = Painted(sample, work.choice.mark(style), encode_picture(replace(picture, rgb=rgb), sample.suffix))
+            data = encode_picture(replace(picture, rgb=rgb), written_suffix(sample.suffix))
+            painted = Painted(sample, work.choice.mark(style), data)
             marks.append(time.perf_counter())
             work.layout.write(part, [painted], work.output, painter.records.piece(part.file, part.number))
             marks.append(time.perf_counter())
@@ -103,8 +104,8 @@ def measure_copy(work: Work, workers: int) -> Copied:
         few = Path(folder) / "few"
         few.mkdir()
         names = list(chain.from_iterable(part.span for part in work.layout.parts("")))
-        for name in names[:FEW]:
-            (few / Path(name).name).symlink_to(work.layout.root / name)
+        for number, name in enumerate(names[:FEW]):
+            (few / f"{number}{Path(name).suffix}").symlink_to(work.layout.root / name)
         taken, output = [], Path(folder) / "copy"
         for layout in (FolderLayout(few, work.choice), work.layout):
             shutil.rmtree(output, ignore_errors=True)

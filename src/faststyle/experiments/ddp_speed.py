@@ -17,10 +17,8 @@ from faststyle.experiments.application import compose_settings
 from faststyle.experiments.schema import TrainConfig
 from faststyle.experiments.training_speed import default_step
 from faststyle.modeling.transformer_net import TransformerNet
-from faststyle.resources import ROOT
 
 Result = TypeVar("Result")
-DEMO_PAINTING = ROOT / "paintings" / "brush_strokes.jpg"
 LOSS_NETWORK = "compact"
 WARM_UP = 3  # steps
 
@@ -49,7 +47,7 @@ def training_seconds(batch_size: int, size: int, rounds: int, processes: int) ->
     taken = []
     for count in (WARM_UP, WARM_UP, WARM_UP + rounds):  # the first makes the pack
         with tempfile.TemporaryDirectory() as folder:
-            settings = {"style.image": DEMO_PAINTING, "data": "samples", "data.batch_size": batch_size}
+            settings = {"style": "brush_strokes", "data": "samples", "data.batch_size": batch_size}
             settings |= {"data.image_size": size, "loss_network": LOSS_NETWORK, "trainer": "ddp", "init": "null"}
             settings |= {"trainer.accelerator": "cpu", "trainer.devices": processes, "trainer.threads": 1}
             settings |= {"trainer.max_steps": count, "trainer.sample_every": 10**6, "hydra.run.dir": folder}
