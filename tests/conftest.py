@@ -1,8 +1,10 @@
 """Shared fixtures: tiny networks, sample photographs, and the folder of real weights where there is one."""
 
 import logging
+import os
 from collections.abc import Iterator
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 import safetensors.torch
@@ -30,10 +32,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(autouse=True)
 def _seeded() -> Iterator[None]:
-    """The same weights each time, one thread, and nothing of logging that a command line leaves behind."""
+    """The same weights each time, one thread, and nothing that a test leaves of logging or in the environment."""
     torch.manual_seed(0)
     handlers = list(logging.root.handlers)
-    yield
+    with patch.dict(os.environ):
+        yield
     torch.set_num_threads(1)
     logging.root.handlers[:] = handlers
     logging.getLogger("faststyle").setLevel(logging.NOTSET)

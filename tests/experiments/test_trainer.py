@@ -3,7 +3,6 @@
 import os
 from dataclasses import replace
 from pathlib import Path
-from unittest.mock import patch
 
 import pytest
 import torch
@@ -66,16 +65,11 @@ def test_the_device_that_trains_is_asked_for_its_precision(
 
 
 def test_the_launcher_of_several_processes_keeps_the_threads(settings: TrainConfig, tmp_path: Path) -> None:
-    before = torch.get_num_threads()
-    with patch.dict(os.environ):  # which the launcher changes
-        os.environ.pop("OMP_NUM_THREADS", None)
-        config = replace(settings.trainer, accelerator="cpu", devices=1, strategy="ddp", threads=3 + available_cores())
-        trainer = build_trainer(config, settings.logger, tmp_path, [])
-        try:
-            trainer.strategy.launcher.launch(lambda: None)
-            assert torch.get_num_threads() == config.threads
-        finally:
-            torch.set_num_threads(before)
+    os.environ.pop("OMP_NUM_THREADS", None)
+    config = replace(settings.trainer, accelerator="cpu", devices=1, strategy="ddp", threads=3 + available_cores())
+    trainer = build_trainer(config, settings.logger, tmp_path, [])
+    trainer.strategy.launcher.launch(lambda: None)
+    assert torch.get_num_threads() == config.threads
 
 
 @pytest.mark.parametrize("kind", LOGGERS)
