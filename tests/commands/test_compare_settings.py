@@ -72,6 +72,16 @@ def test_a_section_is_its_page(photos: Path, tmp_path: Path, monkeypatch: pytest
     assert "--section networks: faststyle compare-recipes compares these" in capsys.readouterr().err
 
 
+def test_of_the_samples_the_first_pairs(photos: Path, tmp_path: Path, capsys: Capture) -> None:
+    _, _, *line = arguments(photos, tmp_path / "out")
+    assert call("compare-settings", *line, "--pairs", 2, "--steps", 1, "--variant", "one", "seed=1") == 0
+    assert "n = 2 pairs of a photograph and a painting, of 2 asked for" in capsys.readouterr().out
+    pictures = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.png")}
+    assert pictures == {
+        f"out/{name}.png" for name in ("sheet", "pictures/one/0/astronaut-0", "pictures/one/1/coffee-0")
+    }
+
+
 def test_interrupted_it_tells_of_the_finished_pairs(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:

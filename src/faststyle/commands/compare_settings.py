@@ -36,7 +36,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
         "the photograph: content error, SSIM, edges. Started again with the same --output it goes on with what is "
         "missing; interrupted, it tells of the pairs that all variants have painted.",
         epilog="Example: faststyle compare-settings --variant gram loss=johnson --variant covariance loss=covariance "
-        "--images photos/ --content-error 0.7 --output comparison",
+        "--content-error 0.7 --pairs 3 --output comparison",
     )
     add = parser.add_argument
     add("--section", metavar="NAME", help="variants of a section of docs/COMPARISONS.md: a page of conf/comparison/")
@@ -48,8 +48,10 @@ def parse(argv: list[str]) -> argparse.Namespace:
         metavar="OVERRIDES",
         help="of all variants, in quotes; the section's, and their own, come after them",
     )
-    add("--images", required=True, type=Path, metavar="PATH", help="photographs: a folder, or one")
+    add("--images", type=Path, metavar="PATH", help="photographs: a folder, or one; default: the sample photographs")
     add("--paintings", nargs="+", type=Path, default=PAINTINGS, metavar="FILE", help="default: the four in paintings/")
+    add("--pairs", type=whole(1, 1_000_000), metavar="N", help="only the first N pairs of a photograph and a painting, "
+        "which differ in both; default: all")  # fmt: skip
     add("--seeds", type=whole(1, 1000), default=2, help="of what starts from noise; default: %(default)s")
     add("--size", type=pixels(64), default=256, help="shorter side of the photographs; default: %(default)s")
     add("--style-size", type=pixels(64), help="shorter side of the paintings; default: 1.5 x --size")
@@ -119,8 +121,12 @@ def with_weights(overrides: list[str], weights: Mapping[str, str]) -> list[str]:
 def check(args: argparse.Namespace) -> tuple[dict[str, Path], dict[str, Path]]:
     """Photographs and paintings by name. Raises a ``FaststyleError`` on options that cannot work, before any work."""
     from faststyle.imaging.images import WRITERS
+    from faststyle.imaging.sample_photos import PHOTOGRAPHS, sample_photograph
 
-    photographs = by_name("--images", find_photographs(args.images).values())
+    if args.images:
+        photographs = by_name("--images", find_photographs(args.images).values())
+    else:
+        photographs = {name: sample_photograph(name) for name in PHOTOGRAPHS}
     paintings = by_name("--paintings", args.paintings)
     sources = [*photographs.values(), *paintings.values()]
     if missing := [str(path) for path in sources if not path.is_file()]:
@@ -149,7 +155,7 @@ def compare_settings(args: argparse.Namespace) -> None:
     target = args.content_error if args.content_error is not None else section and section.content_error
     comparison = Comparison(
         variants,
-        Sample(photographs, paintings, args.seeds),
+        Sample(photographs, paintings, args.seeds, args.pairs),
         load_eyes(architecture, weights=args.weights, resnet_weights=args.resnet_weights),
         args.output,
         target or None,

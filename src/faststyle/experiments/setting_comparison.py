@@ -68,11 +68,13 @@ def compose_variant(name: str, overrides: Sequence[str]) -> Variant:
 
 @dataclass(frozen=True)
 class Sample:
-    """What every variant paints. seeds: as many for each pair of a photograph and a painting, where they matter."""
+    """What every variant paints. seeds: as many for each pair of a photograph and a painting, where they matter.
+    most: of the pairs; None for all."""
 
     photographs: Mapping[str, Path]
     paintings: Mapping[str, Path]
     seeds: int
+    most: int | None = None
 
     @property
     def pairs(self) -> list[tuple[str, str]]:
@@ -82,7 +84,7 @@ class Sample:
         return [
             (photographs[i % len(photographs)], paintings[(i + i // count) % len(paintings)])
             for i in range(len(photographs) * len(paintings))
-        ]
+        ][: self.most]
 
 
 class Comparison:
