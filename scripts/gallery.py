@@ -35,7 +35,7 @@ TURNED = (
 DIALS = CHECKPOINTS.parent / "docs" / "images" / "dials.jpg"
 STEADY = CHECKPOINTS.parent / "docs" / "images" / "steady.webp"
 CLIP = (180, 320), 30  # pixels, frames
-ALL = CHECKPOINTS.parent / "docs" / "images" / "all.jpg"
+ALL = CHECKPOINTS.parent / "docs" / "images" / "all.webp"
 
 HEADER = """# Shipped styles
 

@@ -62,7 +62,7 @@ def test_draws_every_style_and_writes_the_page(tmp_path: Path, monkeypatch: pyte
     ((height, width),) = sizes
     assert height == gallery.HEIGHT
     assert width > len(gallery.SHOWN) * gallery.HEIGHT
-    assert read_picture(tmp_path / "docs" / "images" / "all.jpg").size[0] == 4 * gallery.HEIGHT // 2 + 3 * 4
+    assert read_picture(tmp_path / "docs" / "images" / "all.webp").size[0] == 4 * gallery.HEIGHT // 2 + 3 * 4
     assert read_picture(tmp_path / "docs" / "images" / "dials.jpg").size[0] == 3 * gallery.HEIGHT // 2 + 2 * 4
     assert read_picture(tmp_path / "docs" / "images" / "steady.webp").size == (180, 2 * 320 + 4)
     page = (folder / "README.md").read_text()
