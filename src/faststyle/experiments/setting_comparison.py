@@ -194,12 +194,14 @@ class Comparison:
         """Figures of the paintings as they are, by name: those of ``painting_figures``, and ``away``, the photographs'
         own mean style distance to each. At the sizes of the first variant."""
         settings = self.variants[0].settings
+        names, paintings = (dict.fromkeys(each) for each in zip(*self.sample.pairs, strict=True))
+        paths = [self.sample.photographs[name] for name in names]
         photographs = [
-            to_image(resize_shorter_side(read_picture(path), settings.image_size, name=str(path)).rgb)
-            for path in self.sample.photographs.values()
+            to_image(resize_shorter_side(read_picture(path), settings.image_size, name=str(path)).rgb) for path in paths
         ]
         figures = {}
-        for name, path in tqdm(self.sample.paintings.items(), desc="measuring", unit="painting"):
+        for name in tqdm(paintings, desc="measuring", unit="painting"):
+            path = self.sample.paintings[name]
             style = load_style(str(path), settings.style.size)
             bench = self.bench(str(path), settings.style.size, style)
             away = [bench(photograph, photograph)[AWAY] for photograph in photographs]
