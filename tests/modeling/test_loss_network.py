@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import safetensors.torch
 import torch
+import torch.nn.functional as F
 import torchvision
 from torch import Tensor, nn
 
@@ -26,6 +27,7 @@ from faststyle.modeling.loss_network import (
     LossNetwork,
     build_loss_network,
     choose_architecture,
+    continue_borders,
     load_loss_network,
     nearest_layer,
     resnet_layers,
@@ -164,6 +166,15 @@ def normalizes_pictures(architecture: str) -> None:
     torch.testing.assert_close(seen[0], normalize(IMAGES))
 
 
+def continues_borders(architecture: str) -> None:
+    """Of a plain picture every layer is plain, up to its edges."""
+    network = build_loss_network(architecture, own_layers(architecture))
+    plain = torch.tensor([0.2, 0.5, 0.9]).view(1, 3, 1, 1).expand(1, 3, 40, 48)
+    assert all(x.std((2, 3)).max() > 1e-3 for x in network(plain).values())
+    continue_borders(network)
+    assert all(x.std((2, 3)).max() < 1e-5 for x in network(plain).values())
+
+
 def refuses_unknown_layers(architecture: str) -> None:
     known = own_layers(architecture)[0]
     for layers, words in ((["relu9_9"], "relu9_9"), ([known, "relu9_9"], "relu9_9"), ([], "(none)")):
@@ -189,6 +200,7 @@ CONTRACT: list[Check] = [
     computes_only_what_is_asked_for,
     is_frozen,
     normalizes_pictures,
+    continues_borders,
     refuses_unknown_layers,
     pools_as_asked_or_refuses,
 ]
@@ -233,6 +245,11 @@ class Raw(VGG):
         return super().forward(images * self.std + self.mean, layers)
 
 
+class Framed(VGG):
+    def forward(self, images: Tensor, layers: Collection[str] | None = None) -> dict[str, Tensor]:
+        return super().forward(F.pad(images, (1, 1, 1, 1)), layers)
+
+
 class Lenient(VGG):
     def __init__(self, architecture: str, layers: Iterable[str], pooling: str) -> None:
         known = [name for name in layers if name in vgg_layers(architecture)]
@@ -253,6 +270,7 @@ class AnyPooling(VGG):
         (Trainable, is_frozen),
         (Detached, is_frozen),
         (Raw, normalizes_pictures),
+        (Framed, continues_borders),
         (Lenient, refuses_unknown_layers),
         (AnyPooling, pools_as_asked_or_refuses),
     ],

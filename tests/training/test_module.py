@@ -82,13 +82,14 @@ def test_the_state_of_a_checkpoint_with_numbered_blocks_is_loaded() -> None:
     assert all(torch.equal(value, b.state_dict()[name]) for name, value in a.state_dict().items())
 
 
-def test_the_loss_network_sees_every_position_of_its_grid() -> None:
-    rows = torch.arange(24.0)[:, None].expand(1, 1, 24, 24)
-    pairs = [off_grid(step, rows, rows.mT) for step in range(GRID**2)]
+@pytest.mark.parametrize(("side", "offsets"), [(24, GRID), (96, 12), (192, 24)])
+def test_the_loss_network_sees_every_position_of_its_grid(side: int, offsets: int) -> None:
+    rows = torch.arange(float(side))[:, None].expand(1, 1, side, side)
+    pairs = [off_grid(step, rows, rows.mT) for step in range(offsets**2)]
     assert {(down[0, 0, 0, 0].item(), right[0, 0, 0, 0].item()) for down, right in pairs} == {
-        (float(top), float(left)) for top in range(GRID) for left in range(GRID)
+        (float(top), float(left)) for top in range(offsets) for left in range(offsets)
     }
-    assert {image.shape for pair in pairs for image in pair} == {(1, 1, 17, 17)}
+    assert {image.shape for pair in pairs for image in pair} == {(1, 1, side - offsets + 1, side - offsets + 1)}
 
 
 @pytest.mark.parametrize("start", [0.1, 3.0])

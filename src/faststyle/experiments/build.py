@@ -15,7 +15,14 @@ from faststyle.config import PHOTOGRAPH, LossConfig, LossNetworkConfig
 from faststyle.errors import ConfigError
 from faststyle.experiments.inputs import naming
 from faststyle.losses.perceptual_loss import needed_layers
-from faststyle.modeling.loss_network import VGG, Compact, LossNetwork, choose_architecture, load_loss_network
+from faststyle.modeling.loss_network import (
+    VGG,
+    Compact,
+    LossNetwork,
+    choose_architecture,
+    continue_borders,
+    load_loss_network,
+)
 from faststyle.modeling.transformer_net import TransformerNet
 from faststyle.network_config import NetworkConfig
 
@@ -107,9 +114,11 @@ def choose_loss_network(config: LossNetworkConfig, loss: LossConfig) -> LossNetw
 def load_configured_loss_network(
     config: LossNetworkConfig, loss: LossConfig, pictures: Callable[[], Tensor]
 ) -> LossNetwork:
-    """The loss network with its weights; ``pictures``, (B, 3, H, W) in [0, 1], set the normalised VGG's scales."""
+    """The loss network with its weights, as a loss needs it: ``pictures``, (B, 3, H, W) in [0, 1], set the normalised
+    VGG's scales, and their edges are no forms."""
     layers = needed_layers(loss, config.architecture)
     loss_network = load_loss_network(config.architecture, layers, weights=config.weights, pooling=config.pooling)
+    continue_borders(loss_network)
     if config.normalized:
         if not isinstance(loss_network, VGG) or isinstance(loss_network, Compact):  # its maps expect its own scales
             raise ConfigError(f"loss_network.normalized needs a VGG, found {config.architecture}")

@@ -221,6 +221,14 @@ def build_loss_network(architecture: str, layers: Iterable[str], *, pooling: str
     return ARCHITECTURES[architecture](layers, pooling).eval().requires_grad_(False)
 
 
+def continue_borders(network: LossNetwork) -> None:
+    """Lets convolutions see pictures go on beyond their edges. With zeros there, a painting's edges are forms of its
+    style, which a network learns to draw along the edges of its own pictures, as a frame."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            module.padding_mode = "replicate"
+
+
 def _max_pooled(network: type[Compact] | type[ResNet50]) -> Callable[[Iterable[str], str], LossNetwork]:
     def build(layers: Iterable[str], pooling: str) -> LossNetwork:
         built = network(layers)

@@ -24,6 +24,7 @@ from faststyle.training.stability import disturb, stability_loss
 FACTORS = 1e-4, 1e4  # of the style weight, at most: a loss without style never gets there
 PHOTOGRAPH_WEIGHT = 20.0  # of the mean square difference to the photograph, where the style has no share
 GRID = 8  # pixels at a side of the deepest layers' positions
+OFF = 1 / 8  # of a side, if it is more than the grid: by how much crops of the loss are smaller
 
 
 class StyleTransferModule(LightningModule):
@@ -140,11 +141,14 @@ def noise_place(step: int) -> tuple[int, int]:
 
 
 def off_grid(step: int, *images: Tensor) -> list[Tensor]:
-    """Crops the images, (B, C, H, W), alike, by less than ``GRID`` px in all: at the upper left each of the offsets in
+    """Crops the images, (B, C, H, W), alike, by less than an eighth in all: at the upper left each of the offsets in
     turn, the rest at the lower right, so that all have one size: a GPU would compile anew for others.
 
-    Were the grids of the two networks always in line, a lattice in line with them would please the pooling layers.
+    Were the grids of the two networks always in line, a lattice in line with them would please the pooling layers; were
+    their edges, a frame would the style loss.
     """
-    top, left = divmod(step * 13 % GRID**2, GRID)
-    height, width = (side - GRID + 1 for side in images[0].shape[-2:])
+    sides = images[0].shape[-2:]
+    offsets = max(GRID, round(min(sides) * OFF))
+    top, left = divmod(step * 1009 % offsets**2, offsets)
+    height, width = (side - offsets + 1 for side in sides)
     return [each[..., top : top + height, left : left + width] for each in images]
