@@ -52,7 +52,7 @@ all by VGG-19. The photographs are scikit-image's samples; the paintings are in 
 """
 SEVERAL = """One network of {n} paintings, the base from which others are trained (`init=auto`). Those that have a
 network of their own, above, are in it, too: `--checkpoint paintings --style NAME`, also mixed, and with `--strength`.
-The figures are means over all; content errors that are not 0.8 stand in `conf/style/`.
+The figures are means over all; the content error that each was held at stands in the file.
 """
 
 

@@ -28,7 +28,7 @@ def test_a_list_of_the_group_is_a_list_of_styles() -> None:
 def test_one_style_is_a_list_of_one() -> None:
     settings = compose("style=great_wave", "style.size=96")
     assert settings.styles == [settings.style]
-    assert (settings.name, settings.style.size, settings.style.content_error) == ("great_wave", 96, 0.65)
+    assert (settings.name, settings.style.size, settings.style.content_error) == ("great_wave", 96, 0.75)
     assert compose("style=great_wave", "content_error=0.5").styles[0].content_error == 0.5
     assert compose("style=great_wave", "content_error=null").styles[0].content_error is None
 
@@ -37,7 +37,7 @@ def test_several_styles_each_with_its_own() -> None:
     settings = compose("style=[starry_night,great_wave@96,some/painting.jpg,stained_glass]", "style.size=128")
     assert [style.name for style in settings.styles] == ["starry_night", "great_wave@96", "painting", "stained_glass"]
     assert [style.size for style in settings.styles] == [128, 96, 128, 128]
-    assert [style.content_error for style in settings.styles] == [0.8, 0.65, 0.8, 0.9]
+    assert [style.content_error for style in settings.styles] == [0.95, 0.75, 0.95, 1.05]
     images = [style.image for style in settings.styles]
     assert images[1:3] == ["data/styles/great_wave.jpg", "some/painting.jpg"]
     assert Path(images[3] or "").is_file()

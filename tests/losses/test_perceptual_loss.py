@@ -11,7 +11,7 @@ from torch import Tensor
 
 from faststyle.config import LAYER_TERMS, NORMALIZATIONS, STATISTICS
 from faststyle.errors import ConfigError, LossNetworkError
-from faststyle.losses.layer_losses import GramLoss, StyleTerm, sum_of_squares
+from faststyle.losses.layer_losses import CovarianceLoss, GramLoss, StyleTerm, sum_of_squares
 from faststyle.losses.perceptual_loss import (
     OTHER_STYLE_TERMS,
     STYLE_LOSSES,
@@ -71,6 +71,12 @@ def is_finite_for_each_picture(kind: type[StyleTerm], normalize: str) -> None:
     assert value.isfinite().all()
 
 
+def takes_a_plain_style(kind: type[StyleTerm], normalize: str) -> None:
+    """Of which nothing varies, as a flat colour's."""
+    plain = {layer: torch.ones_like(x) for layer, x in features(0).items()}
+    assert build_term(kind, normalize, plain)(features(1)) < 1e4
+
+
 def has_a_gradient_at_every_layer(kind: type[StyleTerm], normalize: str) -> None:
     """As finite differences have it; the style's features get none."""
     style = {layer: x.requires_grad_() for layer, x in features(0).items()}
@@ -118,6 +124,7 @@ def is_scale_free_where_relative(kind: type[StyleTerm], normalize: str) -> None:
 CONTRACT: list[Callable[[type[StyleTerm], str], None]] = [
     is_zero_on_its_own_target,
     is_finite_for_each_picture,
+    takes_a_plain_style,
     has_a_gradient_at_every_layer,
     is_of_each_picture_alone,
     changes_with_either_mask,
@@ -177,9 +184,16 @@ class NoMask(GramLoss):
         return super().error(features, target, None)
 
 
+class Unbounded(CovarianceLoss):
+    def error(self, features: Tensor, target: Tensor, mask: Tensor | None) -> Tensor:
+        channels = target.shape[1]
+        difference = (self.statistic_of(features, mask) - target)[..., :channels]
+        return sum_of_squares(difference) / sum_of_squares(target[..., :channels]).clamp_min(1e-12)
+
+
 class Absolute(GramLoss):
     def error(self, features: Tensor, target: Tensor, mask: Tensor | None) -> Tensor:
-        return sum_of_squares(self.statistic(features, mask) - target)
+        return sum_of_squares(self.statistic_of(features, mask) - target)
 
 
 @pytest.mark.parametrize(
@@ -187,6 +201,7 @@ class Absolute(GramLoss):
     [
         (Off, is_zero_on_its_own_target),
         (Mean, is_finite_for_each_picture),
+        (Unbounded, takes_a_plain_style),
         (Detached, has_a_gradient_at_every_layer),
         (OneLayer, has_a_gradient_at_every_layer),
         (WrongGradient, has_a_gradient_at_every_layer),

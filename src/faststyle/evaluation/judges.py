@@ -12,7 +12,7 @@ from faststyle.config import LossConfig
 from faststyle.errors import ConfigError, one_of
 from faststyle.evaluation.metrics import luminance, ssim
 from faststyle.evaluation.style_distance import StyleDistance, distance_layers
-from faststyle.losses.layer_losses import ContentLoss, CovarianceLoss, GramLoss
+from faststyle.losses.layer_losses import ContentLoss, CovarianceLoss, GramLoss, StyleTerm
 from faststyle.losses.perceptual_loss import adapt_layers
 from faststyle.modeling.loss_network import LossNetwork, load_loss_network
 
@@ -65,7 +65,7 @@ class Judge:
     eyes: str = "first"
 
 
-def _statistics(kind: type[GramLoss], network: LossNetwork, style: Tensor) -> Verdict:
+def _statistics(kind: type[StyleTerm], network: LossNetwork, style: Tensor) -> Verdict:
     """Relative error of a statistic, mean over ``STYLE_LAYERS``."""
     layers = dict.fromkeys(STYLE_LAYERS[network.architecture], 1.0)
     loss = kind(layers, network(style, layers), "relative")

@@ -20,7 +20,6 @@ from faststyle.modeling.loss_network import (
     Compact,
     LossNetwork,
     choose_architecture,
-    continue_borders,
     load_loss_network,
 )
 from faststyle.modeling.transformer_net import TransformerNet
@@ -114,11 +113,9 @@ def choose_loss_network(config: LossNetworkConfig, loss: LossConfig) -> LossNetw
 def load_configured_loss_network(
     config: LossNetworkConfig, loss: LossConfig, pictures: Callable[[], Tensor]
 ) -> LossNetwork:
-    """The loss network with its weights, as a loss needs it: ``pictures``, (B, 3, H, W) in [0, 1], set the normalised
-    VGG's scales, and their edges are no forms."""
+    """The loss network with its weights; ``pictures``, (B, 3, H, W) in [0, 1], set the normalised VGG's scales."""
     layers = needed_layers(loss, config.architecture)
     loss_network = load_loss_network(config.architecture, layers, weights=config.weights, pooling=config.pooling)
-    continue_borders(loss_network)
     if config.normalized:
         if not isinstance(loss_network, VGG) or isinstance(loss_network, Compact):  # its maps expect its own scales
             raise ConfigError(f"loss_network.normalized needs a VGG, found {config.architecture}")

@@ -39,7 +39,7 @@ from faststyle.experiments.trainer import build_trainer
 from faststyle.imaging.images import contact_sheet, write_picture
 from faststyle.inference.stylizer import Stylizer
 from faststyle.losses.perceptual_loss import PerceptualLoss
-from faststyle.modeling.loss_network import load_loss_network
+from faststyle.modeling.loss_network import continue_borders, load_loss_network
 from faststyle.modeling.pixels import to_image, to_images
 from faststyle.modeling.stored import load
 from faststyle.resources import COMMAND
@@ -97,6 +97,7 @@ def run_training(settings: TrainConfig, inputs: Inputs) -> Path:
     data = PackDataModule(inputs.photographs, settings.data, cache_dir=settings.cache_dir, seed=settings.seed)
     pictures = partial(_first_pictures, data)
     loss_network = load_configured_loss_network(settings.loss_network, settings.loss, pictures)
+    continue_borders(loss_network)
     data.setup()  # builds the pack, too, in whichever process comes first, once all else is known to be well
     styles = {name: to_image(style.rgb) for name, style in inputs.styles.items()}
     loss = PerceptualLoss(loss_network, styles, settings.loss)

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 TINY = 1e-12  # keeps a relative error finite on an all-zero target
+PLAIN = 1e-3  # of the Gram matrix' power: that of covariances of a plain picture; of paintings it is 0.009 to 0.3
 PATCH = 3  # side of a neural patch, as in Li & Wand
 PATCH_STRIDE = 2  # unless another is asked for; theirs is 1, for 16 times the work
 PATCHES_AT_ONCE = 4096  # patches: bounds the memory of their scores
@@ -172,28 +173,19 @@ class GramLoss(StyleTerm):
     the paper's 1 / (4 N^2 M^2) for sums over M positions.
     """
 
-    statistic = staticmethod(gram_matrix)
-
     def statistic_of(self, features: Tensor, mask: Tensor | None) -> Tensor:
-        return self.statistic(features, mask)
+        return gram_matrix(features, mask)
 
     def error(self, features: Tensor, target: Tensor, mask: Tensor | None) -> Tensor:
-        error = sum_of_squares(self.statistic(features, mask) - target)
+        error = sum_of_squares(gram_matrix(features, mask) - target)
         return error / (sum_of_squares(target).clamp_min(TINY) if self.relative else 4.0 * target.shape[1] ** 2)
 
 
-class CovarianceLoss(GramLoss):
-    """``GramLoss`` on covariance matrices: the channels' means may differ from the style's."""
+class CovarianceLoss(StyleTerm):
+    """Squared distance of covariance matrices: the channels' means may differ from the style's.
 
-    statistic = staticmethod(covariance_matrix)
-
-
-class MomentsLoss(StyleTerm):
-    """Squared distances of the channels' means and of their covariance matrices, apart.
-
-    relative: half of |m(y) - m(s)|^2 / |m(s)|^2, half of |C(y) - C(s)|^2 / |C(s)|^2. paper: |m(y) - m(s)|^2 / C for C
-    channels, as Li et al. (2017, arXiv:1701.01036) match means, plus |C(y) - C(s)|^2 / (4 C^2). A Gram matrix is their
-    sum, C + m m^T, of which the means are most: a low Gram error can do without the painting's forms (BENCHMARKS.md).
+    relative: |C(y) - C(s)|^2 / |C(s)|^2, of which the latter is at least a thousandth of |G(s)|^2, so that a style
+    picture may be plain. paper, neuart: |C(y) - C(s)|^2 / (4 C^2).
     """
 
     def statistic_of(self, features: Tensor, mask: Tensor | None) -> Tensor:
@@ -203,14 +195,32 @@ class MomentsLoss(StyleTerm):
         return torch.cat([covariance_matrix(features, mask), mean[..., None]], 2)
 
     def error(self, features: Tensor, target: Tensor, mask: Tensor | None) -> Tensor:
+        return self.errors(features, target, mask)[0]
+
+    def errors(self, features: Tensor, target: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Of the covariances and of the means."""
         with torch.autocast(features.device.type, enabled=False):
             difference = self.statistic_of(features, mask) - target
         channels = target.shape[1]
-        errors = [sum_of_squares(part) for part in torch.split(difference, [channels, 1], dim=2)]
+        covariance_error, mean_error = (sum_of_squares(part) for part in torch.split(difference, [channels, 1], dim=2))
         if not self.relative:
-            return errors[0] / (4.0 * channels**2) + errors[1] / channels
-        wanted = [sum_of_squares(part).clamp_min(TINY) for part in torch.split(target, [channels, 1], dim=2)]
-        return (errors[0] / wanted[0] + errors[1] / wanted[1]) / 2.0
+            return covariance_error / (4.0 * channels**2), mean_error / channels
+        covariance, mean = torch.split(target, [channels, 1], dim=2)
+        power = sum_of_squares(covariance).maximum(PLAIN * sum_of_squares(covariance + mean * mean.mT))
+        return covariance_error / power.clamp_min(TINY), mean_error / sum_of_squares(mean).clamp_min(TINY)
+
+
+class MomentsLoss(CovarianceLoss):
+    """Squared distances of the channels' means and of their covariance matrices, apart.
+
+    relative: half of ``CovarianceLoss``, half of |m(y) - m(s)|^2 / |m(s)|^2. paper: |m(y) - m(s)|^2 / C for C
+    channels, as Li et al. (2017, arXiv:1701.01036) match means, plus |C(y) - C(s)|^2 / (4 C^2). A Gram matrix is their
+    sum, C + m m^T, of which the means are most: a low Gram error can do without the painting's forms (BENCHMARKS.md).
+    """
+
+    def error(self, features: Tensor, target: Tensor, mask: Tensor | None) -> Tensor:
+        covariance, mean = self.errors(features, target, mask)
+        return (covariance + mean) / (2.0 if self.relative else 1.0)
 
 
 class HistogramLoss(StyleTerm):
