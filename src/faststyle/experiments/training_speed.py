@@ -11,7 +11,7 @@ from faststyle.devices import compile_on_gpu
 from faststyle.experiments.application import compose_settings
 from faststyle.experiments.schema import TrainConfig
 from faststyle.losses.perceptual_loss import PerceptualLoss, needed_layers
-from faststyle.modeling.loss_network import build_loss_network
+from faststyle.modeling.loss_network import build_loss_network, continue_borders
 from faststyle.modeling.transformer_net import NORMS, TransformerNet
 from faststyle.training.hardware import bf16_is_faster, keep_freed_memory
 from faststyle.training.module import off_grid
@@ -56,6 +56,7 @@ def default_step(architecture: str, photographs: Tensor, *, alone: bool = False)
     device = photographs.device
     settings = compose_settings("train", TrainConfig, ["run_dir=runs"])
     loss_network = build_loss_network(architecture, needed_layers(settings.loss, architecture)).to(device)
+    continue_borders(loss_network)
     loss = PerceptualLoss(loss_network, _painting(device), settings.loss).to(memory_format=torch.channels_last)
     network = TransformerNet(settings.network).to(device).to(memory_format=torch.channels_last)
     compile_on_gpu(device, network, loss_network)
