@@ -18,7 +18,7 @@ def test_bf16_is_taken_where_its_product_takes_less_time(
 ) -> None:
     each = [0.0, float32, 10.0, 10.0 + bfloat16]
     interrupted = [0.0, float32 + 9, 20.0, 29.0 + bfloat16]
-    clock = iter(interrupted * 2 + each + interrupted)
+    clock = iter(interrupted * 14 + each + interrupted)
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: not faster)  # of a GPU beside the CPU
     monkeypatch.setattr(hardware, "time", SimpleNamespace(perf_counter=clock.__next__))
     assert bf16_is_faster(torch.device("cpu")) is faster

@@ -15,7 +15,7 @@ def bf16_is_faster(device: torch.device) -> bool:
     if device.type != "cpu":
         return gpu_has_bfloat16(device)
     seconds: dict[torch.dtype, float] = {}
-    for dtype in (torch.float32, torch.bfloat16) * 4:  # the first time pays for set-up, any may be interrupted
+    for dtype in (torch.float32, torch.bfloat16) * 16:  # the first time pays for set-up, any may be interrupted
         a = torch.ones(256, 256, dtype=dtype)
         start = time.perf_counter()
         a @ a
