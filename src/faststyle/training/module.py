@@ -24,7 +24,7 @@ from faststyle.training.stability import disturb, stability_loss
 FACTORS = 1e-4, 1e4  # of the style weight, at most: a loss without style never gets there
 PHOTOGRAPH_WEIGHT = 20.0  # of the mean square difference to the photograph, where the style has no share
 GRID = 8  # pixels at a side of the deepest layers' positions
-OFF = 1 / 8  # of a side, if it is more than the grid: by how much crops of the loss are smaller
+OFF = 1 / 8  # of the shorter side: by how much crops of the loss are smaller, if that is more than the grid
 
 
 class StyleTransferModule(LightningModule):
@@ -141,8 +141,9 @@ def noise_place(step: int) -> tuple[int, int]:
 
 
 def off_grid(step: int, *images: Tensor) -> list[Tensor]:
-    """Crops the images, (B, C, H, W), alike, by less than an eighth in all: at the upper left each of the offsets in
-    turn, the rest at the lower right, so that all have one size: a GPU would compile anew for others.
+    """Crops the images, (B, C, H, W), alike, by less than an eighth of the shorter side, or ``GRID`` px if that is more:
+    at the upper left each of the offsets in turn, the rest at the lower right, so that all have one size: a GPU would
+    compile anew for others.
 
     Were the grids of the two networks always in line, a lattice in line with them would please the pooling layers; were
     their edges, a frame would the style loss.
