@@ -141,9 +141,9 @@ def noise_place(step: int) -> tuple[int, int]:
 
 
 def off_grid(step: int, *images: Tensor) -> list[Tensor]:
-    """Crops the images, (B, C, H, W), alike, by less than an eighth of the shorter side, or ``GRID`` px if that is more:
-    at the upper left each of the offsets in turn, the rest at the lower right, so that all have one size: a GPU would
-    compile anew for others.
+    """Crops the images, (B, C, H, W), alike, by less than an eighth of the shorter side, ``GRID`` px at least: at the
+    upper left each of the offsets in turn, the rest at the lower right, so that all have one size: a GPU would compile
+    anew for others.
 
     Were the grids of the two networks always in line, a lattice in line with them would please the pooling layers; were
     their edges, a frame would the style loss.
