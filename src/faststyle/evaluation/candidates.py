@@ -5,10 +5,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
 from faststyle.errors import ImageError
+from faststyle.evaluation.frames import frame
 from faststyle.evaluation.metrics import Evaluation, Measure, equivalent_iterations, evaluate, objectives
 
 COLUMNS = {
@@ -40,11 +42,13 @@ class Candidate:
     """What was measured of one network, by photograph. second: under the second loss network, if there is one.
 
     equivalent: iterations of image optimisation that reach the same objective; None where the limit does not.
+    frame: see ``faststyle.evaluation.frames``.
     """
 
     first: dict[str, Evaluation]
     second: dict[str, Evaluation] = field(default_factory=dict)
     equivalent: dict[str, int | None] = field(default_factory=dict)
+    frame: tuple[float, float] | None = None
 
     def objective(self, style_weight: float, photograph: str | None = None) -> float:
         """Content error + style weight x style error: of one photograph, or the mean."""
@@ -65,6 +69,8 @@ def measure_candidates(
         candidates[name] = candidate = Candidate(measure_all(network, images, first))
         if second is not None:
             candidate.second = measure_all(network, images, second)
+        with torch.no_grad():
+            candidate.frame = frame(network(image) for image in images.values())
     return candidates
 
 
@@ -140,6 +146,8 @@ def describe(
             number, seconds = mean_equivalent(candidate, iterations), optimized.seconds
             lines.append(f"as good as {number} iterations of image optimisation ({seconds:.2f} s each), on average")
         lines.append(table(candidate))
+        if candidate.frame:
+            lines.append("frame: steps of {:.1f} along all edges, {:.1f} inside, of 255".format(*candidate.frame))
     if len(candidates) > 1:
         lines.append("\nranking, by objective")
         for place, name in enumerate(ranking(candidates, style_weight), start=1):
@@ -154,7 +162,7 @@ def ranking(candidates: Mapping[str, Candidate], style_weight: float) -> list[st
 
 def as_plain(candidate: Candidate) -> dict[str, Any]:
     """Converts the figures of each photograph and their mean for JSON."""
-    plain: dict[str, Any] = {}
+    plain: dict[str, Any] = {"frame": candidate.frame} if candidate.frame else {}
     for key, results in (("first", candidate.first), ("second", candidate.second)):
         if results:
             plain[key] = {name: asdict(row) for name, row in results.items()}
