@@ -18,7 +18,8 @@ from faststyle.experiments.run_training import make_recipe
 from faststyle.experiments.schema import DecoderConfig, DistillConfig, OptimizeConfig, TrainConfig
 from faststyle.imaging.color import MODES
 from faststyle.losses.perceptual_loss import PerceptualLoss, needed_layers
-from faststyle.modeling.loss_network import LossNetwork, build_loss_network, load_loss_network
+from faststyle.modeling.loss_network import LossNetwork, build_loss_network
+from faststyle.modeling.loss_network_weights import load_loss_network
 from faststyle.modeling.transformer_net import TransformerNet
 from faststyle.network_config import NORMS, PADDINGS, UPSAMPLERS
 from faststyle.optimization import INITS, OPTIMIZERS

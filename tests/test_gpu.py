@@ -20,7 +20,8 @@ from faststyle.evaluation import metrics
 from faststyle.experiments.schema import balanced_loss
 from faststyle.inference.engines import EngineOptions, TorchEngine
 from faststyle.losses.perceptual_loss import PerceptualLoss, needed_layers
-from faststyle.modeling.loss_network import build_loss_network, load_loss_network
+from faststyle.modeling.loss_network import build_loss_network
+from faststyle.modeling.loss_network_weights import load_loss_network
 from faststyle.modeling.transformer_net import TransformerNet
 from faststyle.network_config import NetworkConfig
 from faststyle.training.datamodule import RandomCrops

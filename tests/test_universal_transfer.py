@@ -11,7 +11,7 @@ from faststyle.imaging.sample_photos import sample_photograph
 from faststyle.losses.layer_losses import covariance_matrix
 from faststyle.losses.perceptual_loss import Region
 from faststyle.modeling.decoder import LEVELS
-from faststyle.modeling.loss_network import load_loss_network
+from faststyle.modeling.loss_network_weights import load_loss_network
 from faststyle.modeling.pixels import to_image
 from faststyle.resources import ROOT
 from faststyle.universal_transfer import BORDER, limit, moments, recolour, surround, transfer

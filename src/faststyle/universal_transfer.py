@@ -8,7 +8,7 @@ from torch import Tensor
 
 from faststyle.losses.perceptual_loss import Region
 from faststyle.modeling.decoder import COARSEST, LEVELS, PICTURE, load_decoder
-from faststyle.modeling.loss_network import load_loss_network
+from faststyle.modeling.loss_network_weights import load_loss_network
 
 BORDER = 3 * COARSEST  # pixels of mirrored surroundings: the zeros that the network sees around a picture leave a frame
 SMALLEST = 1e-7  # of the largest eigenvalue: in directions of smaller ones a picture does not vary

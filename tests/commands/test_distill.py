@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from faststyle.modeling.loss_network import load_loss_network
+from faststyle.modeling.loss_network_weights import load_loss_network
 from helpers import call
 
 

@@ -5,7 +5,8 @@ import torch
 
 from faststyle.evaluation.painting_figures import PAINTING_FIGURES, painting_figures
 from faststyle.evaluation.style_distance import distance_layers
-from faststyle.modeling.loss_network import LossNetwork, load_loss_network
+from faststyle.modeling.loss_network import LossNetwork
+from faststyle.modeling.loss_network_weights import load_loss_network
 
 PAINTING = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
 GRADIENT = torch.linspace(0.4, 0.6, 64)[:, None].expand(1, 3, 64, 64)

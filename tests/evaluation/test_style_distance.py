@@ -6,7 +6,8 @@ from torch import Tensor, nn
 
 from faststyle.evaluation.style_distance import LAYERS, StyleDistance, distance_layers
 from faststyle.losses.perceptual_loss import halvings
-from faststyle.modeling.loss_network import LossNetwork, load_loss_network
+from faststyle.modeling.loss_network import LossNetwork
+from faststyle.modeling.loss_network_weights import load_loss_network
 
 
 class Pixels(LossNetwork):

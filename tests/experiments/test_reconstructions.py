@@ -19,7 +19,7 @@ from faststyle.experiments.reconstructions import LINES, iterate, only
 from faststyle.experiments.schema import OptimizeConfig, balanced_loss
 from faststyle.imaging.reading import read_picture
 from faststyle.losses.perceptual_loss import PerceptualLoss
-from faststyle.modeling.loss_network import load_loss_network
+from faststyle.modeling.loss_network_weights import load_loss_network
 from helpers import noise
 
 

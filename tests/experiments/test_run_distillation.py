@@ -18,7 +18,7 @@ from faststyle.experiments.application import compose_settings
 from faststyle.experiments.distill import distill
 from faststyle.experiments.run_distillation import build_transformers
 from faststyle.experiments.schema import DistillConfig
-from faststyle.modeling.loss_network import load_loss_network
+from faststyle.modeling.loss_network_weights import load_loss_network
 from faststyle.modeling.transformer_net import TransformerNet
 from faststyle.resources import CHECKPOINTS
 from faststyle.training import loggers

@@ -13,7 +13,8 @@ from faststyle.imaging.reading import read_picture
 from faststyle.imaging.sample_photos import sample_photograph
 from faststyle.modeling import decoder as module
 from faststyle.modeling.decoder import COARSEST, LEVELS, Decoder, load_decoder
-from faststyle.modeling.loss_network import build_loss_network, load_loss_network
+from faststyle.modeling.loss_network import build_loss_network
+from faststyle.modeling.loss_network_weights import load_loss_network
 from faststyle.modeling.pixels import to_image
 from faststyle.resources import LOSS_NETWORKS
 

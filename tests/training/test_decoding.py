@@ -7,7 +7,7 @@ import torch
 
 from faststyle.config import OptimizerConfig
 from faststyle.modeling.decoder import LEVELS, PICTURE
-from faststyle.modeling.loss_network import load_loss_network
+from faststyle.modeling.loss_network_weights import load_loss_network
 from faststyle.modeling.pixels import to_images
 from faststyle.training import decoding
 from faststyle.training.decoding import Decoding, disturbed, relative_error, starting, whole

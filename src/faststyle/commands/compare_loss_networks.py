@@ -49,7 +49,7 @@ def compare(args: argparse.Namespace) -> None:
     from faststyle.imaging.images import find_pictures, resize_shorter_side
     from faststyle.imaging.reading import read_picture
     from faststyle.losses.perceptual_loss import needed_layers
-    from faststyle.modeling.loss_network import load_loss_network
+    from faststyle.modeling.loss_network_weights import load_loss_network
     from faststyle.modeling.pixels import to_image
 
     def load(path: Path) -> torch.Tensor:

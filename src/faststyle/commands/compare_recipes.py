@@ -110,7 +110,7 @@ def compare_recipes(args: argparse.Namespace) -> None:
     from faststyle.imaging.images import write_picture
     from faststyle.imaging.reading import read_picture
     from faststyle.losses.perceptual_loss import needed_layers
-    from faststyle.modeling.loss_network import choose_architecture
+    from faststyle.modeling.loss_network_weights import choose_architecture
 
     photographs = {name: load(path, args.size) for name, path in files.items()}
     loss = balanced_loss()

@@ -143,7 +143,7 @@ def compare_settings(args: argparse.Namespace) -> None:
     from faststyle.experiments.sections import read_section
     from faststyle.experiments.setting_comparison import Comparison, Sample
     from faststyle.losses.perceptual_loss import needed_layers
-    from faststyle.modeling.loss_network import choose_architecture
+    from faststyle.modeling.loss_network_weights import choose_architecture
     from faststyle.signals import catching
 
     section = read_section(args.section, "settings") if args.section else None

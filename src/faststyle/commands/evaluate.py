@@ -154,7 +154,7 @@ def evaluate_video(args: argparse.Namespace, photographs: dict[str, Path]) -> No
     from faststyle.imaging.reading import read_picture
     from faststyle.inference.stylizer import Stylizer
     from faststyle.losses.perceptual_loss import needed_layers
-    from faststyle.modeling.loss_network import choose_architecture
+    from faststyle.modeling.loss_network_weights import choose_architecture
 
     stylizer = Stylizer.load(
         args.checkpoint[0],
@@ -194,7 +194,7 @@ def evaluate_candidates(args: argparse.Namespace) -> None:
     from faststyle.evaluation.plot import plot_objectives
     from faststyle.experiments.schema import balanced_loss, default_style_size
     from faststyle.losses.perceptual_loss import needed_layers
-    from faststyle.modeling.loss_network import choose_architecture
+    from faststyle.modeling.loss_network_weights import choose_architecture
 
     row = args.row or args.style.stem
     checkpoints: dict[str, Checkpoint] = {}

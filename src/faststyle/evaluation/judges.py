@@ -14,7 +14,8 @@ from faststyle.evaluation.metrics import luminance, ssim
 from faststyle.evaluation.style_distance import StyleDistance, distance_layers
 from faststyle.losses.layer_losses import ContentLoss, CovarianceLoss, GramLoss, StyleTerm
 from faststyle.losses.perceptual_loss import adapt_layers
-from faststyle.modeling.loss_network import LossNetwork, load_loss_network
+from faststyle.modeling.loss_network import LossNetwork
+from faststyle.modeling.loss_network_weights import load_loss_network
 
 # by architecture: layers between those that the losses in conf/ take their style from
 STYLE_LAYERS = {

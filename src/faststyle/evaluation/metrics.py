@@ -16,7 +16,7 @@ from faststyle.devices import synchronize
 from faststyle.evaluation.style_distance import StyleDistance, distance_layers
 from faststyle.imaging.color import LUMA
 from faststyle.losses.perceptual_loss import PerceptualLoss, needed_layers
-from faststyle.modeling.loss_network import load_loss_network
+from faststyle.modeling.loss_network_weights import load_loss_network
 from faststyle.optimization import optimize
 
 

@@ -15,7 +15,8 @@ from faststyle.config import PHOTOGRAPH, LossConfig, LossNetworkConfig
 from faststyle.errors import ConfigError
 from faststyle.experiments.inputs import naming
 from faststyle.losses.perceptual_loss import needed_layers
-from faststyle.modeling.loss_network import VGG, Compact, LossNetwork, choose_architecture, load_loss_network
+from faststyle.modeling.loss_network import VGG, Compact, LossNetwork
+from faststyle.modeling.loss_network_weights import choose_architecture, load_loss_network
 from faststyle.modeling.transformer_net import TransformerNet
 from faststyle.network_config import NetworkConfig
 

@@ -17,7 +17,7 @@ from faststyle.experiments.run_training import check_resumable, find_checkpoint,
 from faststyle.experiments.schema import DecoderConfig
 from faststyle.experiments.trainer import build_trainer
 from faststyle.modeling.decoder import LEVELS, load_decoder
-from faststyle.modeling.loss_network import load_loss_network
+from faststyle.modeling.loss_network_weights import load_loss_network
 from faststyle.modeling.pixels import to_images
 from faststyle.modeling.stored import load
 from faststyle.training.callbacks import StopOnSignal, TrainingBar

@@ -25,7 +25,8 @@ from faststyle.experiments.schema import DistillConfig
 from faststyle.experiments.trainer import build_trainer
 from faststyle.imaging.images import resize_shorter_side
 from faststyle.imaging.reading import read_picture
-from faststyle.modeling.loss_network import VGG, Compact, load_loss_network
+from faststyle.modeling.loss_network import VGG, Compact
+from faststyle.modeling.loss_network_weights import load_loss_network
 from faststyle.modeling.pixels import to_images
 from faststyle.modeling.stored import load
 from faststyle.modeling.transformer_net import TransformerNet

@@ -39,7 +39,8 @@ from faststyle.experiments.trainer import build_trainer
 from faststyle.imaging.images import contact_sheet, write_picture
 from faststyle.inference.stylizer import Stylizer
 from faststyle.losses.perceptual_loss import PerceptualLoss
-from faststyle.modeling.loss_network import continue_borders, load_loss_network
+from faststyle.modeling.loss_network import continue_borders
+from faststyle.modeling.loss_network_weights import load_loss_network
 from faststyle.modeling.pixels import to_image, to_images
 from faststyle.modeling.stored import load
 from faststyle.resources import COMMAND
