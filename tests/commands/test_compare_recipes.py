@@ -73,6 +73,7 @@ def test_a_table_a_sheet_and_all_figures(
     [
         (["--recipe", "one", "seed=2"], "--recipe needs names that differ"),
         (["--recipe", "a/b", ""], "--recipe needs names that differ"),
+        (["--shared", "'seed=1"], 'overrides "\'seed=1": No closing quotation'),
         (["--section", "start"], "--section start: faststyle compare-settings compares these"),
         (["--cpu-seconds", 0], "argument --cpu-seconds: must be from 1 to"),
         (["--paintings", "nowhere.jpg"], "no picture nowhere.jpg"),
@@ -104,7 +105,9 @@ def test_the_default_paintings_are_there() -> None:
 
 def test_a_section_is_its_recipes(asked: list[tuple[list[str], int]], photos: Path, tmp_path: Path) -> None:
     line = arguments(photos, tmp_path / "out")[6:]  # without recipes
-    assert call("compare-recipes", "--section", "upsampling", *line, "--paintings", photos / "0.jpg") == 0
+    shared = ["--shared", "seed=1 network.upsample=none"]
+    assert call("compare-recipes", "--section", "upsampling", *shared, *line, "--paintings", photos / "0.jpg") == 0
+    assert all("seed=1" in overrides and not overrides[-1].endswith("none") for overrides, _ in asked)
     modes = {word for overrides, _ in asked for word in overrides if word.startswith("network.upsample=")}
-    assert len(modes) == 4
+    assert len(modes) == 5
     assert call("compare-recipes", *line) == 2

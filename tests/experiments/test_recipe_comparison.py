@@ -6,6 +6,7 @@ import pytest
 
 from faststyle.errors import FaststyleError
 from faststyle.experiments import recipe_comparison
+from faststyle.experiments.recipe_comparison import Training, train_for
 
 
 def test_a_training_takes_its_overrides_and_tells_its_time(photos: Path, tmp_path: Path) -> None:
@@ -24,5 +25,18 @@ def test_a_training_takes_its_overrides_and_tells_its_time(photos: Path, tmp_pat
 def test_a_damaged_record_is_one_line(content: str, tmp_path: Path) -> None:
     (tmp_path / "training.json").write_text(content)
     with pytest.raises(FaststyleError, match="training.json is damaged ") as caught:
-        recipe_comparison.train_for(1, [], tmp_path)
+        train_for(1, [], tmp_path)
     assert "\n" not in str(caught.value)
+
+
+def test_a_record_of_other_settings_is_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trained = []
+
+    def train(overrides: list[str], steps: int, folder: Path) -> Training:
+        trained.append(steps)
+        return Training("weights", steps, steps)
+
+    monkeypatch.setattr(recipe_comparison, "_train", train)
+    for cpu_seconds, seed in ((90, 1), (90, 1), (90, 2), (80, 2)):
+        assert train_for(cpu_seconds, [f"seed={seed}"], tmp_path).steps == cpu_seconds
+    assert trained == [1, 5, 45, 90, 1, 5, 45, 90, 1, 5, 45, 80]

@@ -2,11 +2,10 @@
 
 import argparse
 import json
-import shlex
 from pathlib import Path
 
 from faststyle.commands.evaluate import find_photographs, load
-from faststyle.commands.terminal import build_parser, pixels, real, run_parsed, whole
+from faststyle.commands.terminal import build_parser, pixels, real, run_parsed, split_overrides, whole
 from faststyle.config import MOST_SEED
 from faststyle.errors import ConfigError, ImageError
 from faststyle.files import check_outputs, replacing
@@ -37,6 +36,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
     add = parser.add_argument
     add("--recipe", nargs=2, action="append", default=[], metavar=("NAME", "OVERRIDES"),
         help="overrides of faststyle train, in quotes; init=null unless given")  # fmt: skip
+    add("--shared", default="", metavar="OVERRIDES", help="of all recipes, in quotes; their own come after them")
     add("--section", metavar="NAME", help="recipes of a section of docs/COMPARISONS.md: a page of conf/comparison/")
     add("--paintings", nargs="+", type=Path, default=PAINTINGS, metavar="FILE", help="default: the four in paintings/")
     add(
@@ -86,6 +86,7 @@ def check(args: argparse.Namespace) -> dict[str, Path]:
     names = [name for name, _ in args.recipe]
     if len(set(names)) < len(names) or not all(name.isidentifier() for name in names):
         raise ConfigError(f"--recipe needs names that differ, of letters, digits and _; found {', '.join(names)}")
+    args.recipe = [(name, split_overrides(f"{args.shared} {own}")) for name, own in args.recipe]
     if missing := [str(path) for path in args.paintings if not path.is_file()]:
         raise ImageError(f"no picture {missing[0]}")
     photographs = find_photographs(args.images)
@@ -121,7 +122,7 @@ def compare_recipes(args: argparse.Namespace) -> None:
         painting = file.stem
         shared = [f"style.image={file}", f"style.size={style_size}", f"data.root={args.data}", "init=null"]
         trainings = {
-            name: train_for(args.cpu_seconds, [*shared, *shlex.split(overrides)], args.output / painting / name)
+            name: train_for(args.cpu_seconds, [*shared, *overrides], args.output / painting / name)
             for name, overrides in args.recipe
         }
         networks = trained_networks(trainings, painting)

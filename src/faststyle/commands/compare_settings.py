@@ -2,14 +2,13 @@
 
 import argparse
 import json
-import shlex
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from faststyle.commands.compare_recipes import PAINTINGS
 from faststyle.commands.evaluate import find_photographs
-from faststyle.commands.terminal import build_parser, pixels, real, run_parsed, whole
+from faststyle.commands.terminal import build_parser, pixels, real, run_parsed, split_overrides, whole
 from faststyle.errors import ConfigError, ImageError
 from faststyle.files import check_outputs, replacing
 
@@ -98,17 +97,9 @@ def find_variants(
     common = f"{args.shared} {section.shared if section else ''}"
     weights = {"resnet50": args.resnet_weights or "default", architecture: args.weights}
     return [
-        compose_variant(name, [*shared, *with_weights(words(f"{common} {own}"), weights)])
+        compose_variant(name, [*shared, *with_weights(split_overrides(f"{common} {own}"), weights)])
         for name, own in overrides.items()
     ]
-
-
-def words(overrides: str) -> list[str]:
-    """Splits as a shell does. Raises ``ConfigError`` where it cannot."""
-    try:
-        return shlex.split(overrides)
-    except ValueError as error:
-        raise ConfigError(f"overrides {overrides.strip()!r}: {error}") from error
 
 
 def with_weights(overrides: list[str], weights: Mapping[str, str]) -> list[str]:

@@ -3,6 +3,7 @@
 import argparse
 import importlib.util
 import logging
+import shlex
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -65,6 +66,14 @@ def _within(value: Number, least: Number, most: Number) -> Number:
     if not least <= value <= most:
         raise argparse.ArgumentTypeError(f"must be from {least:,.15g} to {most:,.15g}")
     return value
+
+
+def split_overrides(overrides: str) -> list[str]:
+    """Splits as a shell does. Raises ``ConfigError`` where it cannot."""
+    try:
+        return shlex.split(overrides)
+    except ValueError as error:
+        raise ConfigError(f"overrides {overrides.strip()!r}: {error}") from error
 
 
 def check_installed(what: str, packages: Iterable[str], extra: str) -> None:

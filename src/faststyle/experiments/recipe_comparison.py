@@ -46,22 +46,24 @@ class Training:
 
 
 def train_for(cpu_seconds: float, overrides: list[str], folder: Path) -> Training:
-    """Trains into ``folder`` for about so many CPU seconds besides the start; one that is there already is taken.
+    """Trains into ``folder`` for about so many CPU seconds besides the start; one with the same settings is taken.
 
     overrides: of ``faststyle train``. Raises ``FaststyleError`` with the training's own last words if it fails.
     """
-    record = folder / "training.json"
+    record, asked = folder / "training.json", {"overrides": overrides, "cpu_seconds": cpu_seconds}
     if record.is_file():
         with reading_record(record):
-            made = json.loads(record.read_bytes())
-            return Training(str(made["weights"]), int(made["steps"]), float(made["cpu_seconds"]))
+            found = json.loads(record.read_bytes())
+            made = Training(str(found["weights"]), int(found["steps"]), float(found["cpu_seconds"]))
+            if found["asked"] == asked:
+                return made
     _, short, long = (_train(overrides, steps, folder / f"probe_{steps}").cpu_seconds for steps in PROBES)
     step = max(1e-3, (long - short) / (PROBES[2] - PROBES[1]))
     steps = max(1, round(cpu_seconds / step))
     log.info("%s: %d steps of %.2f CPU s", folder, steps, step)
     training = _train(overrides, steps, folder)
     with replacing(record) as path:
-        path.write_text(json.dumps(asdict(training)))
+        path.write_text(json.dumps(asdict(training) | {"asked": asked}))
     return training
 
 
