@@ -37,6 +37,7 @@ def test_a_record_of_other_settings_is_not_taken(tmp_path: Path, monkeypatch: py
         return Training("weights", steps, steps)
 
     monkeypatch.setattr(recipe_comparison, "_train", train)
+    (tmp_path / "training.json").write_text('{"weights": "a", "steps": 90, "cpu_seconds": 90}')  # of an earlier version
     for cpu_seconds, seed in ((90, 1), (90, 1), (90, 2), (80, 2)):
         assert train_for(cpu_seconds, [f"seed={seed}"], tmp_path).steps == cpu_seconds
     assert trained == [1, 5, 45, 90, 1, 5, 45, 90, 1, 5, 45, 80]

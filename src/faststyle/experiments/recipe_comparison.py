@@ -55,7 +55,7 @@ def train_for(cpu_seconds: float, overrides: list[str], folder: Path) -> Trainin
         with reading_record(record):
             found = json.loads(record.read_bytes())
             made = Training(str(found["weights"]), int(found["steps"]), float(found["cpu_seconds"]))
-            if found["asked"] == asked:
+            if found.get("asked") == asked:
                 return made
     _, short, long = (_train(overrides, steps, folder / f"probe_{steps}").cpu_seconds for steps in PROBES)
     step = max(1e-3, (long - short) / (PROBES[2] - PROBES[1]))
