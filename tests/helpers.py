@@ -47,6 +47,7 @@ def make_loss(**changes: Any) -> LossConfig:
         "patch_weight": 0.0,
         "tv_weight": 0.0,
         "checkerboard_weight": 0.0,
+        "tone_weight": 0.0,
         "stability_weight": 0.0,
         "patch_stride": 2,
         "statistic": "gram",

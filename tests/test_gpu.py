@@ -22,6 +22,7 @@ from faststyle.inference.engines import EngineOptions, TorchEngine
 from faststyle.losses.perceptual_loss import PerceptualLoss, needed_layers
 from faststyle.modeling.loss_network import build_loss_network
 from faststyle.modeling.loss_network_weights import load_loss_network
+from faststyle.modeling.pixels import luminance
 from faststyle.modeling.transformer_net import TransformerNet
 from faststyle.network_config import NetworkConfig
 from faststyle.training.datamodule import RandomCrops
@@ -152,4 +153,4 @@ def test_a_measure_is_where_its_painting_is(monkeypatch: pytest.MonkeyPatch) -> 
         style = torch.empty(picture, device=GPU)
         measure = metrics.build_measure("compact", style, balanced_loss(), weights="default", style_weight=1.0)
         errors = measure.objective(torch.empty(picture, device=GPU), torch.empty(picture, device=GPU))
-        assert {error.device.type for error in (*errors.values(), metrics.luminance(style))} == {"cuda"}
+        assert {error.device.type for error in (*errors.values(), luminance(style))} == {"cuda"}

@@ -22,13 +22,15 @@ STATISTICS = ("moments", "gram", "covariance")  # of the style loss
 NORMALIZATIONS = ("relative", "paper", "neuart")
 ALWAYS_MEASURED = ("content", "style")  # whatever their weights
 LAYER_TERMS = (*ALWAYS_MEASURED, "histogram", "patch")  # the terms of a loss that have layers
-TERMS = (*LAYER_TERMS, "tv", "checkerboard")
+TERMS = (*LAYER_TERMS, "tv", "checkerboard", "tone")
 
 PHOTOGRAPH = "photograph"  # the row of a network that gives the photograph back
 STRENGTHS = (0.0, 1.5)  # of a style: 0 is the photograph, 1 what was trained
 BEYOND = 0.4  # of a strength's part above 1: farther out the error of many styles rises again (BENCHMARKS.md)
 STROKE_SIZES = (0.5, 2.0)  # 1 is what was trained
 TUNES = ("all", "rows")  # what a training changes: the whole network, or the rows of styles that ``init`` lacks
+
+LUMA = (0.299, 0.587, 0.114)  # of red, green and blue in the luminance: ITU-R BT.601
 
 OPTIMIZERS = ("muon", "adam")
 SCHEDULES = ("one_cycle", "constant")
@@ -59,6 +61,7 @@ class LossConfig:
     patch_weight: float
     tv_weight: float
     checkerboard_weight: float
+    tone_weight: float
     stability_weight: float
     patch_stride: int
     statistic: str

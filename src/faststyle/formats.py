@@ -11,7 +11,13 @@ FORMAT = 3
 # settings that older files lack, as they amount to
 NEWER: dict[str, dict[str, Any]] = {
     "network": {"dilation": 1, "noise": 0},
-    "loss": {"style_scales": 1, "checkerboard_weight": 0.0, "stability_weight": 0.0, "patch_stride": 2},
+    "loss": {
+        "style_scales": 1,
+        "checkerboard_weight": 0.0,
+        "tone_weight": 0.0,
+        "stability_weight": 0.0,
+        "patch_stride": 2,
+    },
     "optimizer": {"algorithm": "adam"},
 }
 

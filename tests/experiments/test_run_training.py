@@ -70,7 +70,7 @@ def test_a_run_writes_everything(train_overrides: list[str], tmp_path: Path, mon
     assert (recipe.loss.style_weight, recipe.max_steps, recipe.data.root) == (10, 4, "photos0")
     assert outcome is not None
     assert outcome.step == 4
-    terms = {f"{name}_loss" for name in ("content", "style", "tv", "checkerboard")}
+    terms = {f"{name}_loss" for name in ("content", "style", "tv", "checkerboard", "tone")}
     assert set(outcome.losses) == {"loss", "style_factor"} | terms
     assert outcome.evaluation.keys() == {field.name for field in fields(Evaluation)}
     assert min(outcome.evaluation[key] for key in ("style_error", "content_error", "style_distance")) > 0

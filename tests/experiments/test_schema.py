@@ -204,7 +204,7 @@ def test_zero_threads_are_as_many_as_there_are_cores(composed: dict[str, DictCon
 
 def test_the_default_loss_is_that_of_the_configuration(composed: dict[str, DictConfig]) -> None:
     assert balanced_loss() == resolve(composed["train"], TrainConfig).loss
-    painted = replace(balanced_loss(), tv_weight=3.0, checkerboard_weight=0.0)
+    painted = replace(balanced_loss(), tv_weight=3.0, checkerboard_weight=0.0, tone_weight=0.0)
     assert painted == resolve(composed["optimize"], OptimizeConfig).loss
     assert isinstance(balanced_loss(), LossConfig)
 

@@ -18,6 +18,7 @@ from faststyle.losses.perceptual_loss import (
     Checkerboard,
     PerceptualLoss,
     Region,
+    Tone,
     TotalVariation,
     adapt_layers,
     halvings,
@@ -405,3 +406,25 @@ def test_the_loss_takes_the_networks_own_layers(vgg: LossNetwork) -> None:
 def test_a_loss_that_cannot_work_is_refused(change: dict[str, Any], words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         make_loss(**change)
+
+
+def test_tone_is_light_and_dark_whatever_the_contrast_and_the_colours() -> None:
+    tone = Tone()
+    cells = torch.rand(2, 1, 2, 3, generator=torch.Generator().manual_seed(0))
+    photographs = F.interpolate(cells, scale_factor=16).expand(-1, 3, -1, -1)
+    target = tone.target(photographs)
+    assert target.shape == (2, 6)
+    painted = 0.4 + 0.5 * photographs
+    painted[:, 2] = 0.3
+    painted += 0.2 * (torch.arange(48) % 16 < 8)  # a texture, as much of it in each cell
+    assert tone(painted, target).tolist() == pytest.approx([0, 0], abs=0.01)
+    assert tone(1 - painted, target).tolist() == pytest.approx([2, 2], abs=0.01)
+
+
+def test_a_plain_photograph_has_no_tone() -> None:
+    images = torch.rand(1, 3, 40, 8, requires_grad=True)
+    loss = Tone()(images, Tone().target(torch.full((1, 3, 40, 8), 0.5)))
+    loss.sum().backward()  # type: ignore[no-untyped-call]
+    assert loss.tolist() == [1]
+    assert images.grad is not None
+    assert not images.grad.any()

@@ -10,12 +10,13 @@ from torch import Tensor
 
 from faststyle.config import LossConfig
 from faststyle.errors import ConfigError, one_of
-from faststyle.evaluation.metrics import luminance, ssim
+from faststyle.evaluation.metrics import ssim
 from faststyle.evaluation.style_distance import StyleDistance, distance_layers
 from faststyle.losses.layer_losses import ContentLoss, CovarianceLoss, GramLoss, StyleTerm
 from faststyle.losses.perceptual_loss import adapt_layers
 from faststyle.modeling.loss_network import LossNetwork
 from faststyle.modeling.loss_network_weights import load_loss_network
+from faststyle.modeling.pixels import luminance
 
 # by architecture: layers between those that the losses in conf/ take their style from
 STYLE_LAYERS = {

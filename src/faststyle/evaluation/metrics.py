@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from faststyle.config import TERMS, LossConfig
 from faststyle.devices import synchronize
 from faststyle.evaluation.style_distance import StyleDistance, distance_layers
-from faststyle.imaging.color import LUMA
 from faststyle.losses.perceptual_loss import PerceptualLoss, needed_layers
 from faststyle.modeling.loss_network_weights import load_loss_network
+from faststyle.modeling.pixels import luminance
 from faststyle.optimization import optimize
 
 
@@ -97,11 +97,6 @@ def evaluate_picture(stylized: Tensor, content: Tensor, measure: Measure, *, for
         checkerboard(stylized),
         forward_ms,
     )
-
-
-def luminance(images: Tensor) -> Tensor:
-    """(1, 3, H, W) to (1, 1, H, W)."""
-    return (images * images.new_tensor(LUMA)[:, None, None]).sum(1, keepdim=True)
 
 
 def ssim(stylized: Tensor, content: Tensor) -> float:

@@ -6,10 +6,10 @@ import torch
 from torch import Tensor
 
 from faststyle.evaluation.judges import edge_strengths
-from faststyle.evaluation.metrics import luminance
 from faststyle.evaluation.style_distance import StyleDistance
 from faststyle.losses.layer_losses import TINY
 from faststyle.modeling.loss_network import LossNetwork
+from faststyle.modeling.pixels import luminance
 
 
 def texture(network: LossNetwork, painting: Tensor) -> float:

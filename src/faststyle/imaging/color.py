@@ -6,14 +6,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from faststyle.config import LUMA
+
 RGB = NDArray[np.uint8]
-LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
 TINY = 1e-6
 
 
 def luminance(rgb: RGB) -> NDArray[np.float32]:
     """Returns the luminance, (H, W) in [0, 255]."""
-    result: NDArray[np.float32] = rgb.astype(np.float32) @ LUMA
+    result: NDArray[np.float32] = rgb.astype(np.float32) @ np.array(LUMA, np.float32)
     return result
 
 

@@ -28,8 +28,11 @@ from faststyle.losses.layer_losses import (
     sum_of_squares,
 )
 from faststyle.modeling.loss_network import LossNetwork, nearest_layer
+from faststyle.modeling.pixels import luminance
 from faststyle.network_config import STRIDE
 
+TONE_CELL = 16  # pixels
+PLAIN = 0.01  # deviation of the luminance, of [0, 1], up to which a picture counts as plain
 SMALLEST_HALF = 32  # pixels: at less, the deep layers have a handful of positions
 
 STYLE_LOSSES: dict[str, type[StyleTerm]] = {  # by statistic
@@ -69,6 +72,25 @@ class Checkerboard(nn.Module):
             return images.new_zeros(len(images))
         means = F.pixel_unshuffle(images[..., :height, :width], STRIDE).mean((2, 3))  # (B, 3 STRIDE^2)
         return means.reshape(len(images), 3, STRIDE**2).var(2, correction=0).mean(1)
+
+
+class Tone(nn.Module):
+    """How far light and dark areas go from the photograph's: 1 less the correlation of the two luminances, in means
+    over ``TONE_CELL`` x ``TONE_CELL`` px; 2 is the negative.
+
+    Contrast and colours stay free. Features miss it: in plain areas, dark or light, they have next to nothing. Li et
+    al. (2017, arXiv:1707.01253) compare the Laplacians of such means instead.
+    """
+
+    def target(self, images: Tensor) -> Tensor:
+        """images: (B, 3, H, W). Returns (B, cells) of mean 0 and deviation 1, or less where a picture is plain."""
+        cells = F.avg_pool2d(luminance(images), [min(TONE_CELL, side) for side in images.shape[-2:]]).flatten(1)
+        cells = cells - cells.mean(1, keepdim=True)
+        return cells / (cells.square().mean(1, keepdim=True) + PLAIN**2).sqrt()
+
+    def forward(self, images: Tensor, target: Tensor) -> Tensor:
+        """images: (B, 3, H, W). target: of the photographs. Returns (B,), 1 where the photograph is plain."""
+        return 1 - (self.target(images) * target).mean(1)
 
 
 def halvings(images: Tensor) -> Iterator[Tensor]:
@@ -139,6 +161,7 @@ class PerceptualLoss(nn.Module):
         )
         self.total_variation = TotalVariation(config.normalize)
         self.checkerboard = Checkerboard()
+        self.tone = Tone()
 
     @torch.no_grad()
     def build_terms(self, regions: Sequence[Region]) -> nn.ModuleList:
@@ -159,10 +182,10 @@ class PerceptualLoss(nn.Module):
         return scales
 
     def content_features(self, content: Tensor) -> dict[str, Tensor]:
-        """(B, 3, H, W) in [0, 1] to the content layers' features, without a gradient, no deeper than needed."""
+        """(B, 3, H, W) in [0, 1] to the content layers' features, no deeper than needed, and ``tone``; no gradient."""
         with torch.no_grad():
             features: dict[str, Tensor] = self.loss_network(content, layers=self.content.layers)
-        return features
+            return {**features, "tone": self.tone.target(content)}
 
     def forward(
         self,
@@ -175,8 +198,8 @@ class PerceptualLoss(nn.Module):
         styles: the name of each picture's, None where there is one for all. style_factors: (B,), of the weights of
         every style term.
 
-        (B,) each: ``loss``, ``content_loss``, ``style_loss``, ``tv_loss``, ``checkerboard_loss``, and those of the
-        other terms with a weight. Only ``loss`` is weighted.
+        (B,) each: ``loss``, ``content_loss``, ``style_loss``, ``tv_loss``, ``checkerboard_loss``, ``tone_loss``, and
+        those of the other terms with a weight. Only ``loss`` is weighted.
         """
         target = self.content_features(content) if isinstance(content, Tensor) else content
         features = self.loss_network(stylized)
@@ -184,6 +207,7 @@ class PerceptualLoss(nn.Module):
         losses |= self.style_losses(stylized, features, styles)
         losses["tv"] = self.total_variation(stylized)
         losses["checkerboard"] = self.checkerboard(stylized)
+        losses["tone"] = self.tone(stylized, target["tone"])
         weighted = {name: self.config.weights[name] * value for name, value in losses.items()}
         if style_factors is not None:
             weighted |= {name: style_factors * weighted[name] for name in self.used}

@@ -5,6 +5,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from faststyle.config import LUMA
+
 
 def to_images(pixels: Tensor) -> Tensor:
     """uint8 (B, H, W, 3) to float (B, 3, H, W) in [0, 1], channels-last in memory."""
@@ -19,3 +21,8 @@ def to_image(rgb: NDArray[np.uint8]) -> Tensor:
 def to_pixels(images: Tensor) -> Tensor:
     """The inverse of ``to_images``, rounded."""
     return images.mul(255).round().byte().permute(0, 2, 3, 1)
+
+
+def luminance(images: Tensor) -> Tensor:
+    """(B, 3, H, W) to (B, 1, H, W)."""
+    return (images * images.new_tensor(LUMA)[:, None, None]).sum(1, keepdim=True)
