@@ -149,6 +149,7 @@ def describe(path: Path, header: Header) -> str:
         "loss.style_weight": f"{recipe.loss.style_weight:g}",
         "loss.statistic": recipe.loss.statistic,
         "loss.style_scales": recipe.loss.style_scales,
+        "loss.tone_weight": f"{recipe.loss.tone_weight:g}",
         "content_error": next(iter(errors)) if len(errors) == 1 else None,  # else each painting's, of conf/style/
         "strength": recipe.strength or None,
         "loss_network": recipe.loss_network.architecture,
