@@ -264,15 +264,17 @@ def test_further_terms_are_measured_where_they_weigh(vgg: LossNetwork, change: d
 
 
 def test_content_features_in_place_of_the_content(vgg: LossNetwork) -> None:
-    loss = build_loss(vgg)
+    loss = build_loss(vgg, tone_weight=1.0)
     features = loss.content_features(IMAGES.flip(3))
     assert torch.equal(loss(IMAGES, features)["loss"], loss(IMAGES, IMAGES.flip(3))["loss"])
 
 
 def test_terms_add_up(vgg: LossNetwork) -> None:
-    terms = build_loss(vgg, content_weight=2.0, style_weight=3.0, tv_weight=5.0)(IMAGES, IMAGES.flip(2))
-    expected = 2 * terms["content_loss"] + 3 * terms["style_loss"] + 5 * terms["tv_loss"]
+    weights = {"content_weight": 2.0, "style_weight": 3.0, "tv_weight": 5.0, "tone_weight": 7.0}
+    terms = build_loss(vgg, **weights)(IMAGES, IMAGES.flip(2))
+    expected = 2 * terms["content_loss"] + 3 * terms["style_loss"] + 5 * terms["tv_loss"] + 7 * terms["tone_loss"]
     torch.testing.assert_close(terms["loss"], expected)
+    torch.testing.assert_close(terms["tone_loss"], Tone()(IMAGES, Tone().target(IMAGES.flip(2))))
 
 
 def test_a_style_factor_weighs_the_terms_of_style_alone(vgg: LossNetwork) -> None:
@@ -362,6 +364,28 @@ def test_a_texture_without_a_grid_is_no_checkerboard() -> None:
     assert Checkerboard()(textured) < 5e-5 < 2e-4 < Checkerboard()(lattice)
 
 
+def test_tone_is_light_and_dark_whatever_the_contrast_and_the_colours() -> None:
+    tone = Tone()
+    cells = torch.rand(2, 1, 2, 3, generator=torch.Generator().manual_seed(0))
+    photographs = F.interpolate(cells, scale_factor=16).expand(-1, 3, -1, -1)
+    target = tone.target(photographs)
+    assert target.shape == (2, 6)
+    painted = 0.4 + 0.5 * photographs
+    painted[:, 2] = 0.3
+    painted += 0.2 * (torch.arange(48) % 16 < 8)  # a texture, as much of it in each cell
+    assert tone(painted, target).tolist() == pytest.approx([0, 0], abs=0.01)
+    assert tone(1 - painted, target).tolist() == pytest.approx([2, 2], abs=0.01)
+
+
+def test_a_plain_photograph_has_no_tone() -> None:
+    images = torch.rand(1, 3, 40, 8, requires_grad=True)
+    loss = Tone()(images, Tone().target(torch.full((1, 3, 40, 8), 0.5)))
+    loss.sum().backward()  # type: ignore[no-untyped-call]
+    assert loss.tolist() == [1]
+    assert images.grad is not None
+    assert not images.grad.any()
+
+
 def test_layers_of_another_network_are_as_deep_and_weigh_as_much() -> None:
     named = make_loss(style_layers={"conv1_1": 1.0, "relu1_2": 2.0, "relu3_1": 0.5}, content_layers={"relu4_3": 3.0})
     adapted = adapt_layers(named, "resnet50")
@@ -406,25 +430,3 @@ def test_the_loss_takes_the_networks_own_layers(vgg: LossNetwork) -> None:
 def test_a_loss_that_cannot_work_is_refused(change: dict[str, Any], words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         make_loss(**change)
-
-
-def test_tone_is_light_and_dark_whatever_the_contrast_and_the_colours() -> None:
-    tone = Tone()
-    cells = torch.rand(2, 1, 2, 3, generator=torch.Generator().manual_seed(0))
-    photographs = F.interpolate(cells, scale_factor=16).expand(-1, 3, -1, -1)
-    target = tone.target(photographs)
-    assert target.shape == (2, 6)
-    painted = 0.4 + 0.5 * photographs
-    painted[:, 2] = 0.3
-    painted += 0.2 * (torch.arange(48) % 16 < 8)  # a texture, as much of it in each cell
-    assert tone(painted, target).tolist() == pytest.approx([0, 0], abs=0.01)
-    assert tone(1 - painted, target).tolist() == pytest.approx([2, 2], abs=0.01)
-
-
-def test_a_plain_photograph_has_no_tone() -> None:
-    images = torch.rand(1, 3, 40, 8, requires_grad=True)
-    loss = Tone()(images, Tone().target(torch.full((1, 3, 40, 8), 0.5)))
-    loss.sum().backward()  # type: ignore[no-untyped-call]
-    assert loss.tolist() == [1]
-    assert images.grad is not None
-    assert not images.grad.any()
