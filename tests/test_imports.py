@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -98,6 +99,23 @@ def test_a_wrong_import_is_seen() -> None:
     assert broken("imaging", {"torch"}) == {"torch"}
     assert broken("losses", {"faststyle.training.module"}) == {"training"}
     assert broken("training", {"faststyle.experiments.schema", "hydra.core"}) == {"experiments", "hydra"}
+
+
+def circle(imported: dict[str, set[str]]) -> list[str]:
+    """Modules that import each other in a loop, also inside functions; none: an empty list."""
+    try:
+        TopologicalSorter(imported).prepare()
+    except CycleError as error:
+        return list(error.args[1])
+    return []
+
+
+def test_no_files_import_each_other_in_a_circle() -> None:
+    names = {".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts): path for path in FILES}
+    imported = {name: imported_at_run_time(path) & names.keys() for name, path in names.items()}
+    assert sum(map(len, imported.values())) > 300
+    assert not circle(imported)
+    assert circle(imported | {"faststyle.errors": {"faststyle.checkpoint"}})
 
 
 def loaded_by(code: str) -> set[str]:

@@ -1,22 +1,13 @@
 """From settings to the decoder of the compact loss network. Nothing heavy is imported before they have been checked."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from faststyle.checkpoint import WEIGHTS
-from faststyle.experiments.inputs import check_run_folder, check_starts, choose_output, hold
+from faststyle.experiments.inputs import DecoderInputs, check_run_folder, check_starts, choose_output, hold
 from faststyle.experiments.schema import DecoderConfig
-from faststyle.training.sources import Photographs, open_source
+from faststyle.training.sources import open_source
 
 REPLACED = ("checkpoints/step-*.ckpt",)  # in the run folder
-
-
-@dataclass(frozen=True)
-class Inputs:
-    """What a training reads and where its weights go."""
-
-    photographs: Photographs
-    weights_path: Path
 
 
 def train_decoder(settings: DecoderConfig) -> Path:
@@ -28,7 +19,7 @@ def train_decoder(settings: DecoderConfig) -> Path:
         return run_decoder(settings, inputs)
 
 
-def check_inputs(settings: DecoderConfig) -> Inputs:
+def check_inputs(settings: DecoderConfig) -> DecoderInputs:
     """Opens what is named in ``settings``. Raises a ``FaststyleError`` that names the setting."""
     check_starts(settings)
     photographs = open_source(settings.data.root)
@@ -37,4 +28,4 @@ def check_inputs(settings: DecoderConfig) -> Inputs:
     default = Path(settings.run_dir) / "decoder.safetensors"
     overwrite = settings.overwrite or settings.resume is not None
     weights_path = choose_output(settings.output, default, WEIGHTS, overwrite=overwrite, sources=sources)
-    return Inputs(photographs, weights_path)
+    return DecoderInputs(photographs, weights_path)

@@ -1,25 +1,15 @@
 """From settings to the compact loss network. Nothing heavy is imported before the settings have been checked."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from faststyle.checkpoint import WEIGHTS
 from faststyle.errors import ConfigError, DataError
-from faststyle.experiments.inputs import check_run_folder, check_starts, choose_output, hold
+from faststyle.experiments.inputs import DistillationInputs, check_run_folder, check_starts, choose_output, hold
 from faststyle.experiments.schema import DistillConfig
 from faststyle.imaging.images import find_pictures
-from faststyle.training.sources import Photographs, open_source
+from faststyle.training.sources import open_source
 
 REPLACED = ("checkpoints/step-*.ckpt",)  # in the run folder
-
-
-@dataclass(frozen=True)
-class Inputs:
-    """What a distillation reads and where its weights go."""
-
-    paintings: list[Path]
-    photographs: Photographs
-    weights_path: Path
 
 
 def distill(settings: DistillConfig) -> Path:
@@ -31,7 +21,7 @@ def distill(settings: DistillConfig) -> Path:
         return run_distillation(settings, inputs)
 
 
-def check_inputs(settings: DistillConfig) -> Inputs:
+def check_inputs(settings: DistillConfig) -> DistillationInputs:
     """Opens what is named in ``settings``. Raises a ``FaststyleError`` that names the setting."""
     paintings = [path for folder in settings.paintings if Path(folder).is_dir() for path in find_pictures(Path(folder))]
     if not paintings:
@@ -50,4 +40,4 @@ def check_inputs(settings: DistillConfig) -> Inputs:
     sources = [*filter(None, (settings.init, settings.teacher, settings.data.root, *map(str, (*starts, *paintings))))]
     check_run_folder(settings.run_dir, REPLACED, sources)
     weights_path = choose_output(settings.output, default, WEIGHTS, overwrite=overwrite, sources=sources)
-    return Inputs(paintings, photographs, weights_path)
+    return DistillationInputs(photographs, weights_path, paintings)

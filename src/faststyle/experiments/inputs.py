@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 from filelock import FileLock, Timeout
+from numpy.typing import NDArray
 
 from faststyle.checkpoint import read_checkpoint
 from faststyle.errors import CheckpointError, FaststyleError, ImageError, OutputError
@@ -13,9 +15,57 @@ from faststyle.experiments.launch import is_first
 from faststyle.experiments.schema import DecoderConfig, TrainConfig
 from faststyle.files import check_output
 from faststyle.imaging.images import Picture, resize_shorter_side
+from faststyle.imaging.masks import Mask
 from faststyle.imaging.reading import read_picture
 from faststyle.network_config import NetworkConfig
 from faststyle.resources import PAINTINGS
+from faststyle.training.sources import Photographs
+
+PICTURE = "stylized.png"  # of an optimisation, in its run folder
+
+
+@dataclass(frozen=True)
+class TrainingInputs:
+    """What a training reads and where its weights go. styles: at their sizes, by name. preview: uint8 (H, W, 3)."""
+
+    styles: dict[str, Picture]
+    photographs: Photographs
+    preview: NDArray[np.uint8] | None
+    weights_path: Path
+
+
+@dataclass(frozen=True)
+class DecoderInputs:
+    """What the training of a decoder reads and where its weights go."""
+
+    photographs: Photographs
+    weights_path: Path
+
+
+@dataclass(frozen=True)
+class DistillationInputs(DecoderInputs):
+    """The same of a distillation, and its paintings."""
+
+    paintings: list[Path]
+
+
+@dataclass(frozen=True)
+class StyledRegion:
+    """A painting at its size, the part of it that counts, and where it goes at the photograph's size; None: all."""
+
+    style: Picture
+    style_mask: Mask | None = None
+    mask: Mask | None = None
+
+
+@dataclass(frozen=True)
+class OptimizationInputs:
+    """What is painted, and where the picture goes. photograph: at ``image_size``. mask: where any style goes."""
+
+    photograph: Picture
+    regions: list[StyledRegion]
+    mask: Mask | None
+    output: Path
 
 
 @contextmanager

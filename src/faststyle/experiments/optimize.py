@@ -1,38 +1,26 @@
 """From settings to a picture by image optimisation. Nothing heavy is imported before the settings have been checked."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from faststyle.errors import ImageError
-from faststyle.experiments.inputs import check_run_folder, choose_output, hold, load_style, naming
+from faststyle.experiments.inputs import (
+    PICTURE,
+    OptimizationInputs,
+    StyledRegion,
+    check_run_folder,
+    choose_output,
+    hold,
+    load_style,
+    naming,
+)
 from faststyle.experiments.schema import OptimizeConfig, RegionConfig
-from faststyle.imaging.images import WRITERS, Picture, resize_shorter_side
-from faststyle.imaging.masks import Mask, fit_mask, read_mask
+from faststyle.imaging.images import WRITERS, resize_shorter_side
+from faststyle.imaging.masks import fit_mask, read_mask
 from faststyle.imaging.reading import read_picture
 
-PICTURE = "stylized.png"  # in the run folder
-REPLACED = (PICTURE, "step-*.png")
-
-
-@dataclass(frozen=True)
-class StyledRegion:
-    """A painting at its size, the part of it that counts, and where it goes at the photograph's size; None: all."""
-
-    style: Picture
-    style_mask: Mask | None = None
-    mask: Mask | None = None
-
-
-@dataclass(frozen=True)
-class Inputs:
-    """What is painted, and where the picture goes. photograph: at ``image_size``. mask: where any style goes."""
-
-    photograph: Picture
-    regions: list[StyledRegion]
-    mask: Mask | None
-    output: Path
+REPLACED = (PICTURE, "step-*.png")  # in the run folder
 
 
 def optimize_photograph(settings: OptimizeConfig) -> Path:
@@ -50,7 +38,7 @@ def optimize_photograph(settings: OptimizeConfig) -> Path:
         return (run_reconstructions if settings.reconstructions else run_optimization)(settings, inputs)
 
 
-def check_inputs(settings: OptimizeConfig) -> Inputs:
+def check_inputs(settings: OptimizeConfig) -> OptimizationInputs:
     """Reads the pictures and masks that are named in ``settings``. Raises ``ImageError``."""
     if not settings.content:
         raise ImageError("content: set content=PATH to a photograph")
@@ -74,4 +62,4 @@ def check_inputs(settings: OptimizeConfig) -> Inputs:
         regions = [load(region) for region in settings.regions]
     masks = [region.mask for region in regions if region.mask is not None]
     union = np.minimum(np.sum(masks, axis=0), 255).astype(np.uint8) if masks else None
-    return Inputs(photograph, regions or [StyledRegion(load_style(style.image, style.size))], union, output)
+    return OptimizationInputs(photograph, regions or [StyledRegion(load_style(style.image, style.size))], union, output)

@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from faststyle.config import LossConfig
 from faststyle.evaluation.sweep_sheet import label_tile
-from faststyle.experiments.optimize import PICTURE, Inputs
+from faststyle.experiments.inputs import PICTURE, OptimizationInputs
 from faststyle.experiments.run_optimization import RECORD, Canvas, iterate, prepare, recorded
 from faststyle.experiments.schema import OptimizeConfig
 from faststyle.files import replacing
@@ -36,7 +36,7 @@ class Reconstruction:
     after: float
 
 
-def run_reconstructions(settings: OptimizeConfig, inputs: Inputs) -> Path:
+def run_reconstructions(settings: OptimizeConfig, inputs: OptimizationInputs) -> Path:
     """Draws the sheet and returns its path: the photograph by each of ``settings.reconstructions`` alone, below it the
     painting's style by the first, by the first two, and so on. A signal ends it with what there is."""
     settings, device = prepare(settings)

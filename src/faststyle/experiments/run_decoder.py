@@ -10,8 +10,7 @@ from torch import Tensor
 
 from faststyle.checkpoint import write_tensors
 from faststyle.errors import CheckpointError
-from faststyle.experiments.decoder import Inputs
-from faststyle.experiments.inputs import check_own, naming
+from faststyle.experiments.inputs import DecoderInputs, check_own, naming
 from faststyle.experiments.run_distillation import origin_of
 from faststyle.experiments.run_training import check_resumable, find_checkpoint, fit, quiet_lightning
 from faststyle.experiments.schema import DecoderConfig
@@ -30,7 +29,7 @@ log = logging.getLogger(__name__)
 SCALE_PICTURES = 32  # from which the scales of the features are taken
 
 
-def run_decoder(settings: DecoderConfig, inputs: Inputs) -> Path:
+def run_decoder(settings: DecoderConfig, inputs: DecoderInputs) -> Path:
     """``faststyle.experiments.decoder.train_decoder`` once its inputs are checked."""
     check_logger(settings.logger.kind)
     run_dir = Path(settings.run_dir)

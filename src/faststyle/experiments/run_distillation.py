@@ -18,8 +18,7 @@ from faststyle.checkpoint import read_checkpoint, write_tensors
 from faststyle.config import METADATA_KEY
 from faststyle.errors import DAMAGED, CheckpointError, ConfigError
 from faststyle.evaluation.loss_network_agreement import agreement
-from faststyle.experiments.distill import Inputs
-from faststyle.experiments.inputs import check_own, naming
+from faststyle.experiments.inputs import DistillationInputs, check_own, naming
 from faststyle.experiments.run_training import check_resumable, find_checkpoint, fit, quiet_lightning
 from faststyle.experiments.schema import DistillConfig
 from faststyle.experiments.trainer import build_trainer
@@ -45,7 +44,7 @@ ATTRIBUTION = (
 )
 
 
-def run_distillation(settings: DistillConfig, inputs: Inputs) -> Path:
+def run_distillation(settings: DistillConfig, inputs: DistillationInputs) -> Path:
     """``faststyle.experiments.distill.distill`` once its inputs are checked."""
     check_logger(settings.logger.kind)
     run_dir = Path(settings.run_dir)

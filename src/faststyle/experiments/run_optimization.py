@@ -16,7 +16,7 @@ from faststyle.devices import device_name
 from faststyle.errors import one_of
 from faststyle.evaluation.metrics import Measure, build_measure
 from faststyle.experiments.build import choose_loss_network, file_name, load_configured_loss_network
-from faststyle.experiments.optimize import PICTURE, Inputs
+from faststyle.experiments.inputs import PICTURE, OptimizationInputs
 from faststyle.experiments.schema import OptimizeConfig, balanced_loss
 from faststyle.files import replacing
 from faststyle.imaging.color import AFTER, BEFORE, grey
@@ -39,7 +39,7 @@ NOT_RECORDED = {  # settings that do not change the picture
 }
 
 
-def run_optimization(settings: OptimizeConfig, inputs: Inputs) -> Path:
+def run_optimization(settings: OptimizeConfig, inputs: OptimizationInputs) -> Path:
     """``faststyle.experiments.optimize.optimize_photograph`` once its inputs are checked."""
     settings, device = prepare(settings)
     canvas = Canvas(inputs, settings.color, device)
@@ -127,7 +127,7 @@ class Canvas:
     of them goes, None for everywhere. color: one of ``faststyle.imaging.color.MODES``.
     """
 
-    def __init__(self, inputs: Inputs, color: str, device: torch.device) -> None:
+    def __init__(self, inputs: OptimizationInputs, color: str, device: torch.device) -> None:
         self.photograph, self.mask, self.color = inputs.photograph, inputs.mask, color
         self.content = to_image(self.as_loss_sees(self.photograph).rgb).to(device)
         self.regions = [

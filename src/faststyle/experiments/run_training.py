@@ -31,10 +31,9 @@ from faststyle.experiments.build import (
     row_names,
     train_rows_only,
 )
-from faststyle.experiments.inputs import check_own, naming
+from faststyle.experiments.inputs import TrainingInputs, check_own, naming
 from faststyle.experiments.launch import is_first
 from faststyle.experiments.schema import TrainConfig
-from faststyle.experiments.train import Inputs
 from faststyle.experiments.trainer import build_trainer
 from faststyle.imaging.images import contact_sheet, write_picture
 from faststyle.inference.stylizer import Stylizer
@@ -75,7 +74,7 @@ ADVICE = (
 )
 
 
-def run_training(settings: TrainConfig, inputs: Inputs) -> Path:
+def run_training(settings: TrainConfig, inputs: TrainingInputs) -> Path:
     """``faststyle.experiments.train.train`` once its inputs are checked."""
     listen()
     check_logger(settings.logger.kind)

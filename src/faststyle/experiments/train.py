@@ -1,15 +1,13 @@
 """From settings to the weights of a style. Nothing heavy is imported before the settings have been checked."""
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-
-import numpy as np
-from numpy.typing import NDArray
 
 from faststyle.checkpoint import WEIGHTS, find_style
 from faststyle.errors import CheckpointError
 from faststyle.experiments.inputs import (
+    TrainingInputs,
     check_run_folder,
     choose_init,
     choose_output,
@@ -19,21 +17,10 @@ from faststyle.experiments.inputs import (
 )
 from faststyle.experiments.launch import is_first
 from faststyle.experiments.schema import TrainConfig
-from faststyle.imaging.images import Picture
 from faststyle.imaging.reading import read_picture
-from faststyle.training.sources import Photographs, open_source
+from faststyle.training.sources import open_source
 
 REPLACED = ("preview.png", "samples/step-*.png", "checkpoints/step-*.ckpt")  # in the run folder
-
-
-@dataclass(frozen=True)
-class Inputs:
-    """What a training reads and where its weights go. styles: at their sizes, by name. preview: uint8 (H, W, 3)."""
-
-    styles: dict[str, Picture]
-    photographs: Photographs
-    preview: NDArray[np.uint8] | None
-    weights_path: Path
 
 
 def train(settings: TrainConfig) -> Path:
@@ -52,7 +39,7 @@ def train(settings: TrainConfig) -> Path:
         return run_training(settings, inputs)
 
 
-def check_inputs(settings: TrainConfig) -> Inputs:
+def check_inputs(settings: TrainConfig) -> TrainingInputs:
     """Opens what is named in ``settings``. Raises a ``FaststyleError`` that names the setting."""
     with naming("init"):
         init = find_style(settings.init)[0] if settings.init else None
@@ -71,4 +58,4 @@ def check_inputs(settings: TrainConfig) -> Inputs:
     sources = [str(path) for path in given if path]
     check_run_folder(settings.run_dir, REPLACED, sources)
     weights_path = choose_output(settings.output, default, WEIGHTS, overwrite=overwrite, sources=sources)
-    return Inputs(styles, photographs, preview, weights_path)
+    return TrainingInputs(styles, photographs, preview, weights_path)
