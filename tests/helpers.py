@@ -8,7 +8,8 @@ import subprocess
 import sys
 import time
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
@@ -20,8 +21,13 @@ from PIL import Image
 from faststyle.checkpoint import Checkpoint, Header, Tensors
 from faststyle.commands.main import main
 from faststyle.config import LossConfig
+from faststyle.errors import FaststyleError
+from faststyle.inference.backends import BACKENDS
+from faststyle.inference.stylizer import Stylizer
 from faststyle.modeling.transformer_net import TransformerNet
 from faststyle.network_config import NetworkConfig
+
+Picture = np.ndarray  # uint8 (H, W, 3)
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"
@@ -55,6 +61,30 @@ def make_loss(**changes: Any) -> LossConfig:
         "normalize": "relative",
     }
     return LossConfig(**(settings | changes))
+
+
+@dataclass(frozen=True)
+class Saved:
+    """A style, its files by suffix, and PyTorch's picture of a photograph."""
+
+    style: Checkpoint
+    files: dict[str, Path]
+    by_pytorch: Callable[[Picture], Picture]
+
+    def load(self, backend: str, **options: Any) -> Stylizer:
+        """The first of its files that a back end reads."""
+        return Stylizer.load(self.files[BACKENDS[backend].suffixes[0]], backend=backend, device="cpu", **options)
+
+
+def difference(a: Picture, b: Picture) -> int:
+    """The largest, of 255."""
+    return int(np.abs(a.astype(int) - b).max())
+
+
+def one_line(caught: pytest.ExceptionInfo[FaststyleError]) -> str:
+    """The text of an error, which is one line."""
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
 
 
 def checkpoint_of(network: TransformerNet) -> Checkpoint:

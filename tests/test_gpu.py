@@ -18,7 +18,8 @@ from torch._subclasses.fake_tensor import DataDependentOutputException
 from faststyle.config import PHOTOGRAPH, DataConfig, LossNetworkConfig, OptimizerConfig, Recipe, StyleConfig
 from faststyle.evaluation import metrics
 from faststyle.experiments.schema import balanced_loss
-from faststyle.inference.engines import EngineOptions, TorchEngine
+from faststyle.inference.engines import EngineOptions
+from faststyle.inference.torch_engine import TorchEngine
 from faststyle.losses.perceptual_loss import PerceptualLoss, needed_layers
 from faststyle.modeling.loss_network import build_loss_network
 from faststyle.modeling.loss_network_weights import load_loss_network

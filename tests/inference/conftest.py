@@ -1,19 +1,22 @@
 """Styles whose pictures have contrast, so that a wrong computation shows."""
 
 from collections.abc import Callable
+from dataclasses import asdict, replace
+from functools import partial
 from typing import Any
 
-import numpy as np
 import pytest
+import safetensors.numpy
 import torch
 
 from faststyle.checkpoint import Checkpoint, Header, read_checkpoint
+from faststyle.config import METADATA_KEY
+from faststyle.inference.onnx_graph import build_model
 from faststyle.modeling.pixels import to_image, to_pixels
 from faststyle.modeling.transformer_net import TransformerNet
-from helpers import checkpoint_of, make_config, noise
+from helpers import Picture, Saved, checkpoint_of, make_config, noise
 
 MakeStyle = Callable[..., Checkpoint]
-Picture = np.ndarray
 
 
 @pytest.fixture(scope="session")
@@ -47,6 +50,25 @@ def by_pytorch() -> Callable[[TransformerNet, Picture], Picture]:
             return to_pixels(network(to_image(photograph)))[0].numpy()
 
     return stylize
+
+
+@pytest.fixture(scope="session")
+def saved(
+    make_style: MakeStyle,
+    by_pytorch: Callable[[TransformerNet, Picture], Picture],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Saved:
+    style = make_style()
+    header = replace(style.header, recipe=replace(style.header.recipe, network=style.header.network))
+    style = replace(style, header=header)
+    folder = tmp_path_factory.mktemp("saved")
+    files = {suffix: folder / f"style{suffix}" for suffix in (".safetensors", ".ckpt", ".onnx")}
+    safetensors.numpy.save_file(style.tensors, files[".safetensors"], metadata={METADATA_KEY: header.to_json()})
+    state = {f"network.{name}": torch.from_numpy(array) for name, array in style.tensors.items()}
+    known = {"format": 2, "recipe": asdict(header.recipe)}
+    torch.save({"state_dict": state, "hyper_parameters": known}, files[".ckpt"])
+    files[".onnx"].write_bytes(build_model(style).SerializeToString())
+    return Saved(style, files, partial(by_pytorch, style.build_network()))
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,8 @@ import torch
 from faststyle.errors import CheckpointError, ConfigError
 from faststyle.inference import backends
 from faststyle.inference.backends import AUTO, BACKENDS, DEVICES, OPTIONS, choose_engines, find_device
-from faststyle.inference.engines import EngineOptions, OnnxRuntimeEngine
+from faststyle.inference.engines import EngineOptions
+from faststyle.inference.graph_engines import OnnxRuntimeEngine
 
 
 def test_options_are_those_of_the_engines_with_their_defaults_first() -> None:

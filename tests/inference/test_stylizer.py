@@ -14,10 +14,12 @@ from faststyle.checkpoint import Checkpoint, read_checkpoint, save_weights
 from faststyle.errors import CheckpointError, ConfigError, FaststyleError
 from faststyle.inference import tiling
 from faststyle.inference.backends import BACKENDS
-from faststyle.inference.engines import Engine, EngineOptions, OnnxRuntimeEngine, Place, TorchEngine
+from faststyle.inference.engines import Engine, EngineOptions, Place
+from faststyle.inference.graph_engines import OnnxRuntimeEngine
 from faststyle.inference.mixture import row_shares
 from faststyle.inference.onnx_graph import export_onnx
 from faststyle.inference.stylizer import Stylizer
+from faststyle.inference.torch_engine import TorchEngine
 from faststyle.modeling.pixels import to_image, to_pixels
 from faststyle.modeling.transformer_net import TransformerNet
 from helpers import noise

@@ -236,7 +236,7 @@ def stylize_clip(args: argparse.Namespace) -> int:
         print(f"nothing left to do: {args.output} exists")
         return 0
     check_output(args.output, SUFFIXES, overwrite=args.overwrite, sources=[*args.inputs, *args.mask])
-    from faststyle.inference.engines import TorchEngine
+    from faststyle.inference.torch_engine import TorchEngine
     from faststyle.video.clips import open_camera, open_clip
     from faststyle.video.pipeline import paint_clip
     from faststyle.video.steady import Steady

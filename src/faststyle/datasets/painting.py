@@ -50,7 +50,7 @@ def known_styles(checkpoint: str) -> list[str]:
     """The styles of a file; of one that names none, its own name. Raises ``CheckpointError``."""
     path, row = find_style(checkpoint)
     if path.suffix == ".onnx":
-        from faststyle.inference.engines import read_graph
+        from faststyle.inference.graph_engines import read_graph
         from faststyle.inference.onnx_graph import read_model_header
 
         header = read_model_header(read_graph(path), path)

@@ -8,14 +8,9 @@ from pathlib import Path
 
 from faststyle.devices import available_gpus, gpu_may_be_there
 from faststyle.errors import CheckpointError, ConfigError, one_of
-from faststyle.inference.engines import (
-    PRECISIONS,
-    STATISTICS,
-    Engine,
-    OnnxRuntimeEngine,
-    OpenVinoEngine,
-    TorchEngine,
-)
+from faststyle.inference.engines import PRECISIONS, STATISTICS, Engine
+from faststyle.inference.graph_engines import OnnxRuntimeEngine, OpenVinoEngine
+from faststyle.inference.torch_engine import TorchEngine
 
 AUTO = "auto"
 INSTALL_TORCH = "pip install 'faststyle[train]'"
