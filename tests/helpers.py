@@ -16,12 +16,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from omegaconf import DictConfig, OmegaConf
 from PIL import Image
 
 from faststyle.checkpoint import Checkpoint, Header, Tensors
 from faststyle.commands.main import main
 from faststyle.config import LossConfig
 from faststyle.errors import FaststyleError
+from faststyle.experiments.schema import DistillConfig, OptimizeConfig, TrainConfig
 from faststyle.inference.backends import BACKENDS
 from faststyle.inference.stylizer import Stylizer
 from faststyle.modeling.transformer_net import TransformerNet
@@ -33,6 +35,16 @@ ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"
 RUNS = ("run_training", "run_optimization", "run_distillation")
 VGG = SHARED / "weights" / "vgg19_caffe_conv_fp16.safetensors"
+
+
+KINDS = {"train": TrainConfig, "optimize": OptimizeConfig, "distill": DistillConfig}  # of configurations
+
+
+def changed(cfg: DictConfig, key: str, value: Any) -> DictConfig:
+    """A copy with one setting changed."""
+    copy = cfg.copy()
+    OmegaConf.update(copy, key, value, merge=False, force_add=True)
+    return copy
 
 
 def make_config(**changes: Any) -> NetworkConfig:

@@ -17,7 +17,7 @@ from torch._subclasses.fake_tensor import DataDependentOutputException
 
 from faststyle.config import PHOTOGRAPH, DataConfig, LossNetworkConfig, OptimizerConfig, Recipe, StyleConfig
 from faststyle.evaluation import metrics
-from faststyle.experiments.schema import balanced_loss
+from faststyle.experiments.composition import balanced_loss
 from faststyle.inference.engines import EngineOptions
 from faststyle.inference.torch_engine import TorchEngine
 from faststyle.losses.perceptual_loss import PerceptualLoss, needed_layers

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from faststyle.errors import ConfigError, NonFiniteLossError
 from faststyle.evaluation.metrics import build_measure
-from faststyle.experiments.schema import balanced_loss
+from faststyle.experiments.composition import balanced_loss
 from faststyle.imaging.images import resize_shorter_side
 from faststyle.imaging.reading import read_picture
 from faststyle.imaging.sample_photos import sample_photograph

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from faststyle.experiments.schema import balanced_loss
+from faststyle.experiments.composition import balanced_loss
 from faststyle.losses.perceptual_loss import needed_layers
 from helpers import SHARED, VGG, call
 

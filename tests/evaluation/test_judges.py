@@ -12,7 +12,8 @@ from torch import Tensor
 from faststyle.errors import ConfigError
 from faststyle.evaluation.judges import HOLDS, JUDGES, STYLE_LAYERS, Bench, Eyes, edges, load_eyes, partial_judges
 from faststyle.experiments.application import compose_settings
-from faststyle.experiments.schema import OptimizeConfig, balanced_loss
+from faststyle.experiments.composition import balanced_loss
+from faststyle.experiments.schema import OptimizeConfig
 from faststyle.losses.perceptual_loss import STYLE_LOSSES, adapt_layers
 from faststyle.modeling.loss_network import build_loss_network
 from faststyle.resources import CONF

@@ -123,7 +123,7 @@ def test_a_network_is_measured_on_each_picture_and_left_as_it_was(network: Trans
 @pytest.mark.weights
 def test_untouched_photographs_and_the_painting_itself(network: TransformerNet) -> None:
     """The photograph has no content error and a large style error; the painting has no style error."""
-    from faststyle.experiments.schema import balanced_loss  # Hydra takes a second
+    from faststyle.experiments.composition import balanced_loss  # Hydra takes a second
 
     style = load(SHARED / "data" / "styles" / "starry_night.jpg")
     measure = build_measure("vgg19", style, balanced_loss(), weights=VGG, style_weight=1)
@@ -139,7 +139,7 @@ def test_untouched_photographs_and_the_painting_itself(network: TransformerNet) 
 
 @pytest.mark.weights
 def test_an_untrained_network_is_worse_than_a_shipped_style(network: TransformerNet) -> None:
-    from faststyle.experiments.schema import balanced_loss  # Hydra takes a second
+    from faststyle.experiments.composition import balanced_loss  # Hydra takes a second
 
     shipped = read_checkpoint("starry_night").build_network()
     style = load(SHARED / "data" / "styles" / "starry_night.jpg", 256)

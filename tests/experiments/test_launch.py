@@ -3,8 +3,8 @@
 import pytest
 import torch.distributed as dist
 
+from faststyle.experiments.composition import RESOLVERS
 from faststyle.experiments.launch import run_name
-from faststyle.experiments.schema import RESOLVERS
 from helpers import free_port
 
 

@@ -14,9 +14,10 @@ from PIL import Image
 from faststyle.errors import LossNetworkError
 from faststyle.experiments import reconstructions
 from faststyle.experiments.application import compose_settings
+from faststyle.experiments.composition import balanced_loss
 from faststyle.experiments.optimize import optimize_photograph
 from faststyle.experiments.reconstructions import LINES, iterate, only
-from faststyle.experiments.schema import OptimizeConfig, balanced_loss
+from faststyle.experiments.schema import OptimizeConfig
 from faststyle.imaging.reading import read_picture
 from faststyle.losses.perceptual_loss import PerceptualLoss
 from faststyle.modeling.loss_network_weights import load_loss_network

@@ -1,42 +1,15 @@
-"""Settings: typed, bounded, every way to name layers; what is wrong is said in one line that names the key."""
+"""Settings are typed and bounded; what is wrong is said in one line that names the key."""
 
-from dataclasses import FrozenInstanceError, asdict, replace
-from pathlib import Path
+from dataclasses import FrozenInstanceError, asdict
 from typing import Any
 
-import hydra
 import pytest
 from omegaconf import DictConfig, OmegaConf
 
-from faststyle.config import LossConfig
 from faststyle.errors import ConfigError
-from faststyle.experiments.schema import (
-    LAYER_KEYS,
-    RESOLVERS,
-    DistillConfig,
-    OptimizeConfig,
-    TrainConfig,
-    balanced_loss,
-    default_style_size,
-    own_overrides,
-    resolve,
-)
-from faststyle.resources import CONF, IN_CHECKOUT, ROOT
-
-KINDS = {"train": TrainConfig, "optimize": OptimizeConfig, "distill": DistillConfig}
-
-
-@pytest.fixture(scope="module")
-def composed() -> dict[str, DictConfig]:
-    """Each configuration as Hydra composes it; not to be changed."""
-    with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
-        return {name: hydra.compose(name, ["run_dir=runs"]) for name in KINDS}
-
-
-def changed(cfg: DictConfig, key: str, value: Any) -> DictConfig:
-    copy = cfg.copy()
-    OmegaConf.update(copy, key, value, merge=False, force_add=True)
-    return copy
+from faststyle.experiments.composition import resolve
+from faststyle.experiments.schema import TrainConfig
+from helpers import KINDS, changed
 
 
 @pytest.mark.parametrize("name", KINDS)
@@ -54,74 +27,10 @@ def test_settings_are_those_composed_and_do_not_change(name: str, composed: dict
         settings.seed = 1  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize("name", KINDS)
-@pytest.mark.parametrize("layers", [["relu1_1"], "relu1_1 relu2_1", {"relu1_1": 2}])
-def test_resolving_leaves_the_configuration_as_it_is(name: str, layers: Any, composed: dict[str, DictConfig]) -> None:
-    cfg = changed(composed[name], "policy.style_layers" if name == "distill" else "loss.style_layers", layers)
-    before, flags = OmegaConf.to_container(cfg), (OmegaConf.is_readonly(cfg), OmegaConf.is_struct(cfg))
-    first, again = resolve(cfg, KINDS[name]), resolve(cfg, KINDS[name])
-    assert first == again
-    assert OmegaConf.to_container(cfg) == before
-    assert (OmegaConf.is_readonly(cfg), OmegaConf.is_struct(cfg)) == flags
-
-
-@pytest.mark.parametrize(
-    ("layers", "expected"),
-    [
-        (["relu1_1", "relu2_1"], {"relu1_1": 1.0, "relu2_1": 1.0}),
-        ("relu1_1 relu2_1", {"relu1_1": 1.0, "relu2_1": 1.0}),
-        (" relu1_1, relu2_1 ", {"relu1_1": 1.0, "relu2_1": 1.0}),
-        ("relu1_1", {"relu1_1": 1.0}),
-        ({"relu1_1": 0.5, "relu2_1": 0}, {"relu1_1": 0.5, "relu2_1": 0.0}),
-    ],
-)
-@pytest.mark.parametrize("key", LAYER_KEYS)
-def test_layers_are_a_list_a_string_or_weights_by_name(
-    key: str, layers: Any, expected: dict[str, float], composed: dict[str, DictConfig]
-) -> None:
-    settings = resolve(changed(composed["train"], f"loss.{key}", layers), TrainConfig)
-    assert getattr(settings.loss, key) == expected
-
-
 @pytest.mark.parametrize("layers", [[], "", {}, {"relu1_1": 0}])
 def test_a_term_without_layers_is_refused(layers: Any, composed: dict[str, DictConfig]) -> None:
     with pytest.raises(ConfigError, match="^loss.style_layers needs a layer with a positive weight$"):
         resolve(changed(composed["train"], "loss.style_layers", layers), TrainConfig)
-
-
-@pytest.mark.parametrize(
-    ("override", "translated"),
-    [
-        ("loss.style_layers=[relu1_1,relu2_1]", "++loss.style_layers='relu1_1 relu2_1'"),
-        ("loss.style_layers=[relu1_1],[relu2_1,relu3_1]", "++loss.style_layers='relu1_1','relu2_1 relu3_1'"),
-        ("loss.style_layers.relu1_1=2", "++loss.style_layers.relu1_1=2"),
-        ("loss.style_layers.relu1_1=0,1,2", "++loss.style_layers.relu1_1=0,1,2"),
-        ("loss.content_layers=[conv4_2]", "++loss.content_layers='conv4_2'"),
-        ("policy.style_layers=[relu1_1]", "++policy.style_layers='relu1_1'"),
-    ],
-)
-def test_overrides_of_layers_are_put_as_hydra_takes_them(override: str, translated: str) -> None:
-    assert own_overrides(["seed=1", override, override]) == ["seed=1", translated, translated]
-    assert own_overrides([translated]) == [translated]
-
-
-@pytest.mark.parametrize(
-    "override",
-    [
-        "layers=[relu1_1,relu2_1]",  # of a distillation: a list, as Hydra has lists
-        "paintings=[a,b]",
-        "loss=gatys",
-        "loss/layers@policy=gatys",
-        "~loss.style_layers.relu1_2",
-        "++loss.style_layers.relu1_1=2",
-        "loss.style_weight=5,10",
-        "output=my_style_layers=[a].safetensors",
-        "-m",
-        "--help",
-    ],
-)
-def test_other_overrides_stay(override: str) -> None:
-    assert own_overrides([override]) == [override]
 
 
 @pytest.mark.parametrize(
@@ -200,25 +109,3 @@ def test_a_bad_setting_is_one_line_that_names_it(
 def test_zero_threads_are_as_many_as_there_are_cores(composed: dict[str, DictConfig]) -> None:
     for threads in (None, 0, 3):
         assert resolve(changed(composed["train"], "trainer.threads", threads), TrainConfig).trainer.threads == threads
-
-
-def test_the_default_loss_is_that_of_the_configuration(composed: dict[str, DictConfig]) -> None:
-    assert balanced_loss() == resolve(composed["train"], TrainConfig).loss
-    painted = replace(balanced_loss(), tv_weight=3.0, checkerboard_weight=0.0, tone_weight=0.0)
-    assert painted == resolve(composed["optimize"], OptimizeConfig).loss
-    assert isinstance(balanced_loss(), LossConfig)
-
-
-def test_the_default_size_of_a_painting_is_that_of_the_configuration(composed: dict[str, DictConfig]) -> None:
-    assert default_style_size() == resolve(composed["train"], TrainConfig).style.size
-
-
-def test_what_the_configuration_computes() -> None:
-    assert RESOLVERS["stem"]("/pictures/my cat.jpeg") == "my cat"
-    assert RESOLVERS["stem"](None) == "style"
-    assert RESOLVERS["shipped"]("conf") == str(CONF)
-    assert not IN_CHECKOUT or RESOLVERS["cache"]("packs") == str(ROOT / "data" / "packs")
-    assert Path(RESOLVERS["sample"]("coffee")).is_file()
-    assert RESOLVERS["pack_size"](256) == 288
-    cfg = OmegaConf.create({"a": "${pack_size:32}", "b": "${stem:x/y.png}"})
-    assert (cfg.a, cfg.b) == (36, "y")

@@ -23,7 +23,6 @@ from faststyle.checkpoint import read_checkpoint, save_weights
 from faststyle.commands import evaluate, export, stylize, sweep_sheet
 from faststyle.commands.terminal import one_line_errors
 from faststyle.errors import CheckpointError, ConfigError, FaststyleError, ImageError
-from faststyle.experiments import schema
 from faststyle.experiments.application import compose_settings
 from faststyle.imaging.images import WRITERS
 from faststyle.imaging.reading import decode_picture
@@ -31,7 +30,7 @@ from faststyle.inference.onnx_graph import build_model, read_model_header
 from faststyle.modeling.transformer_net import TransformerNet
 from faststyle.training.pack import load_pack
 from faststyle.training.sources import open_source
-from helpers import make_config, noise
+from helpers import KINDS, make_config, noise
 
 EXAMPLES = int(os.environ.get("FASTSTYLE_EXAMPLES", "350"))
 FORMATS = sorted({options["format"] for options in WRITERS.values()} | {"GIF"})
@@ -172,7 +171,6 @@ def test_any_text_as_an_option(data: st.DataObject, capsys: pytest.CaptureFixtur
         is_one_line(ConfigError(capsys.readouterr().err.removesuffix("\n")), "error: ")
 
 
-KINDS = {"train": schema.TrainConfig, "optimize": schema.OptimizeConfig, "distill": schema.DistillConfig}
 KEYS = [
     *("seed", "output", "trainer.threads", "trainer.devices", "style.size", "loss.style_weight", "network.width"),
     *("loss.style_layers", "data.image_size", "optimizer.learning_rate", "regions", "steps", "init", "debug"),

@@ -20,7 +20,7 @@ from omegaconf import OmegaConf
 
 from faststyle.commands.main import COMMANDS
 from faststyle.commands.terminal import Parser
-from faststyle.experiments.schema import own_overrides
+from faststyle.experiments.composition import own_overrides
 from faststyle.resources import CONF
 from helpers import fork
 

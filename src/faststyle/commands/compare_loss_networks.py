@@ -45,7 +45,7 @@ def compare(args: argparse.Namespace) -> None:
 
     from faststyle.checkpoint import read_checkpoint
     from faststyle.evaluation.loss_network_agreement import agreement
-    from faststyle.experiments.schema import balanced_loss
+    from faststyle.experiments.composition import balanced_loss
     from faststyle.imaging.images import find_pictures, resize_shorter_side
     from faststyle.imaging.reading import read_picture
     from faststyle.losses.perceptual_loss import needed_layers

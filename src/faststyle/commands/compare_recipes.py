@@ -106,8 +106,8 @@ def compare_recipes(args: argparse.Namespace) -> None:
     """Trains what is missing, measures all, prints the table."""
     files = check(args)
     from faststyle.evaluation.metrics import build_measure
+    from faststyle.experiments.composition import balanced_loss, default_style_size
     from faststyle.experiments.recipe_comparison import as_plain, compare, sheet, table, train_for, trained_networks
-    from faststyle.experiments.schema import balanced_loss, default_style_size
     from faststyle.imaging.images import write_picture
     from faststyle.imaging.reading import read_picture
     from faststyle.losses.perceptual_loss import needed_layers

@@ -130,7 +130,7 @@ def compare_settings(args: argparse.Namespace) -> None:
     """Paints what is missing, prints what the judges say."""
     photographs, paintings = check(args)
     from faststyle.evaluation.judges import load_eyes
-    from faststyle.experiments.schema import balanced_loss
+    from faststyle.experiments.composition import balanced_loss
     from faststyle.experiments.sections import read_section
     from faststyle.experiments.setting_comparison import Comparison, Sample
     from faststyle.losses.perceptual_loss import needed_layers

@@ -150,7 +150,7 @@ def evaluate_video(args: argparse.Namespace, photographs: dict[str, Path]) -> No
 
     from faststyle.evaluation.flicker import RATE, Steadiness, flicker, known_clip, measure_steadiness, table
     from faststyle.evaluation.metrics import build_measure
-    from faststyle.experiments.schema import balanced_loss, default_style_size
+    from faststyle.experiments.composition import balanced_loss, default_style_size
     from faststyle.imaging.reading import read_picture
     from faststyle.inference.stylizer import Stylizer
     from faststyle.losses.perceptual_loss import needed_layers
@@ -192,7 +192,7 @@ def evaluate_candidates(args: argparse.Namespace) -> None:
     from faststyle.evaluation import candidates as tables  # seconds to import
     from faststyle.evaluation.metrics import build_measure
     from faststyle.evaluation.plot import plot_objectives
-    from faststyle.experiments.schema import balanced_loss, default_style_size
+    from faststyle.experiments.composition import balanced_loss, default_style_size
     from faststyle.losses.perceptual_loss import needed_layers
     from faststyle.modeling.loss_network_weights import choose_architecture
 

@@ -17,7 +17,7 @@ from omegaconf import DictConfig, read_write
 from omegaconf.errors import OmegaConfBaseException
 
 from faststyle.errors import ConfigError, FaststyleError
-from faststyle.experiments.schema import Settings, one_line, own_overrides, resolve
+from faststyle.experiments.composition import Settings, one_line, own_overrides, resolve
 from faststyle.resources import CONF
 
 REFUSALS = (HydraException, OmegaConfBaseException, ValueError, TypeError)  # Hydra's: the last two of a group that is 1

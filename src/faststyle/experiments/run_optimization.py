@@ -16,8 +16,9 @@ from faststyle.devices import device_name
 from faststyle.errors import one_of
 from faststyle.evaluation.metrics import Measure, build_measure
 from faststyle.experiments.build import choose_loss_network, file_name, load_configured_loss_network
+from faststyle.experiments.composition import balanced_loss
 from faststyle.experiments.inputs import PICTURE, OptimizationInputs
-from faststyle.experiments.schema import OptimizeConfig, balanced_loss
+from faststyle.experiments.schema import OptimizeConfig
 from faststyle.files import replacing
 from faststyle.imaging.color import AFTER, BEFORE, grey
 from faststyle.imaging.images import Picture, resize_to, write_picture
