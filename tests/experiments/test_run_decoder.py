@@ -12,8 +12,8 @@ from safetensors.torch import load_file
 from faststyle.config import METADATA_KEY
 from faststyle.errors import CheckpointError, LossNetworkError, OutputError
 from faststyle.experiments.application import compose_settings
-from faststyle.experiments.decoder import train_decoder
 from faststyle.experiments.schema import DecoderConfig
+from faststyle.experiments.train_decoder import train_decoder
 from faststyle.modeling.decoder import LEVELS, Decoder
 from faststyle.resources import LOSS_NETWORKS
 from faststyle.training.decoding import Decoding

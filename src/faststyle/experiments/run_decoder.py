@@ -30,7 +30,7 @@ SCALE_PICTURES = 32  # from which the scales of the features are taken
 
 
 def run_decoder(settings: DecoderConfig, inputs: DecoderInputs) -> Path:
-    """``faststyle.experiments.decoder.train_decoder`` once its inputs are checked."""
+    """``faststyle.experiments.train_decoder.train_decoder`` once its inputs are checked."""
     check_logger(settings.logger.kind)
     run_dir = Path(settings.run_dir)
     resume = find_checkpoint(settings.resume, run_dir)

@@ -7,8 +7,8 @@ import pytest
 
 from faststyle.errors import CheckpointError, DataError, FaststyleError, OutputError
 from faststyle.experiments.application import compose_settings
-from faststyle.experiments.decoder import check_inputs, train_decoder
 from faststyle.experiments.schema import DecoderConfig
+from faststyle.experiments.train_decoder import check_inputs, train_decoder
 from faststyle.resources import LOSS_NETWORKS
 
 
