@@ -29,14 +29,11 @@ from faststyle.inference.stylizer import Stylizer
 from faststyle.modeling.transformer_net import TransformerNet
 from faststyle.network_config import NetworkConfig
 
-Picture = np.ndarray  # uint8 (H, W, 3)
-
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"
 RUNS = ("run_training", "run_optimization", "run_distillation")
 VGG = SHARED / "weights" / "vgg19_caffe_conv_fp16.safetensors"
-
-
+Picture = np.ndarray  # uint8 (H, W, 3)
 KINDS = {"train": TrainConfig, "optimize": OptimizeConfig, "distill": DistillConfig}  # of configurations
 
 

@@ -18,9 +18,8 @@ from faststyle.errors import CheckpointError, OutputError
 from faststyle.inference import onnx_graph
 from faststyle.inference.onnx_graph import build_model, export_onnx, read_model_header
 from faststyle.modeling.transformer_net import TransformerNet
-from helpers import make_config, noise
+from helpers import Picture, make_config, noise
 
-Picture = np.ndarray
 ByPytorch = Callable[[TransformerNet, Picture], Picture]
 MakeStyle = Callable[..., Checkpoint]
 

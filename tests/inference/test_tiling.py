@@ -22,9 +22,8 @@ from faststyle.modeling import transformer_net
 from faststyle.modeling.pixels import to_images, to_pixels
 from faststyle.modeling.transformer_net import InstanceNorm, TransformerNet, conv
 from faststyle.network_config import NORMS, PADDINGS, STRIDE, UPSAMPLERS, NetworkConfig, UpsamplerTraits
-from helpers import make_config, noise
+from helpers import Picture, make_config, noise
 
-Picture = np.ndarray
 ByPytorch = Callable[[TransformerNet, Picture], Picture]
 MakeStyle = Callable[..., Checkpoint]
 
